@@ -1,0 +1,43 @@
+# Everything here fetches what it needs from PyPI and npm; only Python 3.11, pip, git, make and Node 20 must be there.
+UV_VERSION = 0.13.9
+UV = .tools/bin/uv
+ENV = .venv/.locked
+PEERS = tests/peers/node_modules/.package-lock.json
+export UV_NO_PROGRESS = 1
+export PYTHONDONTWRITEBYTECODE = 1
+
+.PHONY: demo test lint locks locks-check clean
+
+demo: $(ENV) ## Render a connector, start it, call it with clients of both eras.
+	.venv/bin/python -m tests.demo
+
+test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders, in under ten minutes.
+	.venv/bin/pytest -q -n 2
+
+lint: $(ENV)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+locks: $(ENV) ## Make all lock files again, keeping what still fits.
+	.venv/bin/python -m tests.locks
+
+locks-check: $(ENV) ## Fail when a lock file and its pyproject.toml disagree.
+	.venv/bin/python -m tests.locks --check
+
+$(UV):
+	python3 -m pip install --quiet --disable-pip-version-check --target .tools uv==$(UV_VERSION)
+
+$(ENV): requirements.lock template/requirements-dev.lock | $(UV)
+	$(UV) venv --quiet --clear --python ">=3.11" .venv
+	$(UV) pip sync --quiet --require-hashes requirements.lock
+	$(UV) venv --quiet --clear --python ">=3.11" .venv/connector
+	$(UV) pip sync --quiet --require-hashes --python .venv/connector template/requirements-dev.lock
+	touch $@
+
+$(PEERS): tests/peers/package-lock.json $(ENV)
+	.venv/bin/npm --prefix tests/peers ci --no-fund --no-audit --ignore-scripts
+	touch $@
+
+clean:
+	rm -rf .tools .venv tests/peers/node_modules

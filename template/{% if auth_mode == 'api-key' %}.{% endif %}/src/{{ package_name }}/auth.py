@@ -1,0 +1,95 @@
+"""API keys: who may call, and what a refusal says (RFC 6750 §3, RFC 9110 §11.6.1)."""
+
+import logging
+import time
+from collections import OrderedDict
+
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from starlette.authentication import AuthCredentials
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .keys import PREFIX, Key, KeyRing, KeysUnreadable
+from .settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class Authenticate:
+    """Let only callers with a valid key reach the protocol layer."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = AuthContextMiddleware(app)
+        self.keys = KeyRing(settings.api_keys, settings.api_keys_file)
+        self.failures = Failures()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        presented = credentials(Headers(scope=scope))
+        if not presented:
+            return await refuse(401, "unauthorized", "Bearer")(scope, receive, send)
+        if len(presented) > 1:
+            return await refuse(400, "invalid_request: two different keys were sent")(scope, receive, send)
+        [key] = presented
+        try:
+            known = self.keys.find(key)
+        except KeysUnreadable as error:
+            logger.error("API_KEYS_FILE cannot be used, so every caller is refused: %s", error)
+            return await refuse(503, "the keys cannot be checked now", retry_after=10)(scope, receive, send)
+        if known is None:
+            address = scope["client"][0] if scope.get("client") else "unknown"
+            logger.warning("refused a key from %s", address)
+            if wait := max(self.failures.count(address), self.failures.count(claimed_id(key))):
+                return await refuse(429, "too many wrong keys", retry_after=wait)(scope, receive, send)
+            return await refuse(401, "invalid_token", 'Bearer error="invalid_token"')(scope, receive, send)
+        scope = {**scope, "user": user(known), "auth": AuthCredentials(sorted(known.scopes))}
+        await self.app(scope, receive, send)
+
+
+def credentials(headers: Headers) -> set[str]:
+    """The keys in `Authorization: Bearer` and `X-API-Key`; the query string is never one (RFC 6750 §2.3)."""
+    bearers = [value.split(" ", 1) for value in headers.getlist("authorization") if value.lower().startswith("bearer ")]
+    return {key.strip() for key in [*(bearer[1] for bearer in bearers), *headers.getlist("x-api-key")] if key.strip()}
+
+
+def claimed_id(key: str) -> str:
+    return "key " + key.removeprefix(PREFIX).partition("_")[0][:12]
+
+
+def user(key: Key) -> AuthenticatedUser:
+    """The caller as tools see it: `get_access_token()` of the SDK gives id, owner and scopes."""
+    return AuthenticatedUser(AccessToken(token="", client_id=key.id, subject=key.owner, scopes=sorted(key.scopes)))
+
+
+def refuse(status: int, error: str, challenge: str | None = None, retry_after: int | None = None) -> JSONResponse:
+    """A refusal. Without `resource_metadata`: it would start an OAuth flow that cannot end."""
+    headers = {"Cache-Control": "no-store"}
+    if challenge:
+        headers["WWW-Authenticate"] = challenge
+    if retry_after:
+        headers["Retry-After"] = str(retry_after)
+    return JSONResponse({"error": error}, status, headers)
+
+
+class Failures:
+    """Counts wrong keys for each address and key id, and says from when on to slow down.
+
+    A valid key is never held up, so nobody can lock its owner out. In memory: each replica counts for itself.
+    """
+
+    LIMIT, WINDOW, REMEMBERED = 20, 60.0, 10_000  # wrong keys, seconds, addresses and ids
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    def count(self, who: str) -> int:
+        """Count one more; seconds to wait, or 0 while the limit is not reached."""
+        now = time.monotonic()
+        times, until = self._seen.pop(who, (0, 0.0))
+        times, until = (times + 1, until) if now < until else (1, now + self.WINDOW)
+        self._seen[who] = times, until
+        if len(self._seen) > self.REMEMBERED:
+            self._seen.popitem(last=False)
+        return round(until - now) + 1 if times > self.LIMIT else 0

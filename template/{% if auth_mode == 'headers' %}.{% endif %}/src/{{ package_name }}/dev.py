@@ -1,0 +1,8 @@
+"""What `dev` shows as a caller's credential."""
+
+from .auth import CALLER_HEADERS
+
+
+def credentials(_: set[str]) -> dict[str, str]:
+    """Headers for a caller's requests; the stand-in accepts any value."""
+    return dict.fromkeys(CALLER_HEADERS, "developer")

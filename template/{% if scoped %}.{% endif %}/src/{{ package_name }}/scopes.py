@@ -1,0 +1,71 @@
+"""Scopes: what a caller who is known may do (RFC 6750 §3.1)."""
+
+import json
+from typing import Any
+
+from mcp.server import MCPServer
+from mcp.server.transport_security import DEFAULT_MAX_REQUEST_BODY_SIZE, RequestBodyLimitMiddleware
+from mcp_types import Tool
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+READ, WRITE = "read", "write"
+
+
+def scopes_of(tool: Tool) -> frozenset[str]:
+    """What a caller needs for a tool: `read` if it only reads, else `write`.
+
+    A tool names other scopes itself with `meta={"scopes": ["orders:refund"]}` where it is registered.
+    """
+    if tool.meta and "scopes" in tool.meta:
+        return frozenset(tool.meta["scopes"])
+    return frozenset({READ if tool.annotations and tool.annotations.read_only_hint else WRITE})
+
+
+class RequireScopes:
+    """Refuse calls of tools whose scopes the caller lacks, before the protocol layer sees them."""
+
+    def __init__(self, app: ASGIApp, server: MCPServer[Any]) -> None:
+        self.app, self.server = app, server
+        self.limited = RequestBodyLimitMiddleware(self._check, DEFAULT_MAX_REQUEST_BODY_SIZE)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.limited(scope, receive, send)
+
+    async def _check(self, scope: Scope, receive: Receive, send: Send) -> None:
+        message = await receive()  # the whole body: the limit has collected it
+        try:
+            called = called_tools(message.get("body", b""))
+        except (ValueError, RecursionError):
+            # What cannot be read here must not be read differently behind.
+            error = {"jsonrpc": "2.0", "id": None, "error": {"code": -32700, "message": "Parse error"}}
+            return await JSONResponse(error, 400)(scope, receive, send)
+        needed: frozenset[str] = frozenset()
+        if called:
+            known = {tool.name: scopes_of(tool) for tool in await self.server.list_tools()}
+            needed = needed.union(*(known.get(name, {WRITE}) for name in called))
+        if not needed <= set(scope["auth"].scopes):
+            challenge = f'Bearer error="insufficient_scope", scope="{" ".join(sorted(needed))}"'
+            headers = {"WWW-Authenticate": challenge, "Cache-Control": "no-store"}
+            return await JSONResponse({"error": "insufficient_scope"}, 403, headers)(scope, receive, send)
+        await self.app(scope, replay(message, receive), send)
+
+
+def called_tools(body: bytes) -> list[str]:
+    """Names of the tools that a body calls; not from `Mcp-Name`, which a 2025-era request may lack or forge."""
+    if not body.strip():
+        return []
+    parsed = json.loads(body)
+    calls = parsed if isinstance(parsed, list) else [parsed]
+    params = [call.get("params") for call in calls if isinstance(call, dict) and call.get("method") == "tools/call"]
+    return [str(p.get("name")) for p in params if isinstance(p, dict)]
+
+
+def replay(first: Message, receive: Receive) -> Receive:
+    """The message that was taken, then the rest."""
+    messages = iter([first])
+
+    async def again() -> Message:
+        return next(messages, None) or await receive()
+
+    return again

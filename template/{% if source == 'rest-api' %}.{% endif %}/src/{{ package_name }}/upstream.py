@@ -1,0 +1,179 @@
+"""The client of the REST API behind: the one place for its paths, credentials, limits, retries and errors.
+
+This file is yours. Fit `search`, `get` and `update` to your API first; the rest serves most as it is.
+"""
+
+import asyncio
+import email.utils
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx2
+from mcp.server.mcpserver.exceptions import ToolError
+
+from .settings import Settings
+
+TIMEOUT = httpx2.Timeout(15.0, connect=5.0)  # seconds, for each attempt
+LIMITS = httpx2.Limits(max_connections=50, max_keepalive_connections=20)
+ATTEMPTS = 3
+LONGEST_WAIT = 10.0  # seconds between two attempts; an API that asks for more is left alone
+MAX_ANSWER = 8 * 1024 * 1024  # bytes
+IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}  # RFC 9110 §9.2.2: only these are sent again
+BUSY = {429, 502, 503, 504}
+
+
+class UpstreamError(ToolError):
+    """What went wrong, in words that tell the agent what to do next."""
+
+
+class Upstream:
+    """The API, called with `credentials()`: the caller's own or the connector's, never both."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        credentials: Callable[[], Mapping[str, str]],
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._credentials, self._health_path = credentials, settings.upstream_health_path
+        self._http = httpx2.AsyncClient(
+            base_url=settings.upstream_url,
+            headers={"Accept": "application/json"},
+            timeout=TIMEOUT,
+            limits=LIMITS,
+            transport=transport,
+            follow_redirects=False,  # a redirect would carry credentials elsewhere
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one person's cookies are not another's
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self._http.aclose()
+
+    async def search(self, query: str, limit: int, cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        """One page of records, and the cursor of the next or None."""
+        params = {"q": query, "limit": limit, "cursor": cursor}
+        page = await self.request("GET", "/records", params={k: v for k, v in params.items() if v not in ("", None)})
+        return page["items"], page.get("next_cursor")
+
+    async def get(self, record_id: str) -> dict[str, Any]:
+        record: dict[str, Any] = await self.request("GET", path("/records/{id}", id=record_id))
+        return record
+
+    async def update(self, record_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        record: dict[str, Any] = await self.request("PATCH", path("/records/{id}", id=record_id), body=changes)
+        return record
+
+    async def reachable(self) -> bool:
+        """Whether the API answers at all; no credential is sent."""
+        try:
+            async with self._http.stream("GET", self._health_path) as answer:
+                return answer.status_code < 500
+        except httpx2.HTTPError:
+            return False
+
+    async def request(
+        self, method: str, path: str, params: Mapping[str, Any] | None = None, body: object = None
+    ) -> Any:
+        """The JSON of the answer.
+
+        Raises:
+            UpstreamError: There is no usable answer.
+        """
+        request = self._http.build_request(method, path, params=params, json=body, headers=self._credentials())
+        for attempt in range(1, ATTEMPTS + 1):
+            last = attempt == ATTEMPTS or method not in IDEMPOTENT
+            try:
+                status, headers, content = await self._send(request)
+            except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+                if last:
+                    raise UpstreamError("The system behind cannot be reached. Try again in a minute.") from error
+                await asyncio.sleep(pause(attempt))
+                continue
+            except httpx2.HTTPError as error:
+                if method not in IDEMPOTENT:
+                    raise UpstreamError(
+                        "The system behind broke off before it answered, so the change may have been made or not. "
+                        "Read the record before you try again."
+                    ) from error
+                if last:
+                    raise UpstreamError("The system behind did not answer in time. Try again in a minute.") from error
+                await asyncio.sleep(pause(attempt))
+                continue
+            if status in BUSY and not last and (wait := retry_after(headers) or pause(attempt)) <= LONGEST_WAIT:
+                await asyncio.sleep(wait)
+                continue
+            return read(status, headers, content)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _send(self, request: httpx2.Request) -> tuple[int, httpx2.Headers, bytes]:
+        answer = await self._http.send(request, stream=True)
+        content = bytearray()
+        try:
+            async for chunk in answer.aiter_bytes():
+                content += chunk
+                if len(content) > MAX_ANSWER:
+                    raise UpstreamError("The answer of the system behind is too large. Ask for less.")
+        finally:
+            await answer.aclose()
+        return answer.status_code, answer.headers, bytes(content)
+
+
+def path(template: str, **values: str) -> str:
+    """A path in which each value stays in its own segment (RFC 3986 §3.3).
+
+    Raises:
+        UpstreamError: A value is empty or a dot segment, which would name another path.
+    """
+    for name, value in values.items():
+        if value in {"", ".", ".."}:
+            raise UpstreamError(f"The {name} must not be {value!r}. Use one that a search returned.")
+    return template.format_map({name: quote(value, safe="") for name, value in values.items()})
+
+
+def read(status: int, headers: httpx2.Headers, content: bytes) -> Any:
+    """The JSON of a success, or the error that an agent can act on."""
+    if status in {401, 403}:
+        raise UpstreamError(
+            f"The system behind refuses the credential ({status}). Do not try again: a person must check it."
+        )
+    if status in {404, 410}:
+        raise UpstreamError(f"There is no such record ({status}). Search for it first.")
+    if status == 429 or (status == 503 and retry_after(headers)):
+        wait = retry_after(headers) or 60
+        raise UpstreamError(f"The system behind is busy ({status}). Try again in {wait:.0f} seconds.")
+    if status >= 500:
+        raise UpstreamError(f"The system behind has a fault ({status}). Try again in a minute, or tell its owner.")
+    if status >= 400:
+        detail = " ".join(content[:500].decode(errors="replace").split())
+        raise UpstreamError(f"The system behind refuses the request ({status}): {detail} Correct it and try again.")
+    if status >= 300:
+        raise UpstreamError(f"The system behind redirects ({status}). Its owner must correct UPSTREAM_URL.")
+    try:
+        return json.loads(content) if content else None
+    except ValueError as error:
+        raise UpstreamError("The system behind did not answer with JSON. Its owner must check UPSTREAM_URL.") from error
+
+
+def retry_after(headers: httpx2.Headers) -> float | None:
+    """Seconds that `Retry-After` asks for, which it gives as a number or a date (RFC 9110 §10.2.3)."""
+    value = headers.get("retry-after", "")
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def pause(attempt: int) -> float:
+    """Seconds before the next attempt: longer each time, and never the same for two callers."""
+    return random.uniform(0.2, 0.6) * attempt

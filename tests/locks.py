@@ -1,0 +1,67 @@
+"""Make the lock files again, or check that they agree with what they lock.
+
+A connector's locks are rendered from `template/requirements*.lock`: one pair for each dependency set. All combinations
+have the same set today; `dependency_sets` finds out, so a combination that differs is seen.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+from . import rendering
+
+LOCKS = {"requirements.lock": [], "requirements-dev.lock": ["--extra", "dev"]}
+
+
+def compile_locks(project: Path, locks: dict[str, list[str]]) -> None:
+    """Resolve a project's dependencies into its lock files; versions that they name already are kept."""
+    uv = Path(sys.executable).with_name("uv")
+    for name, options in locks.items():
+        subprocess.run([uv, "pip", "compile", "-q", "pyproject.toml", *options, "-o", name], cwd=project, check=True)
+
+
+def dependency_sets(workspace: Path) -> dict[str, Path]:
+    """A rendered project for each different set of dependencies."""
+    template = rendering.snapshot(workspace / "template", "v1000.0.0")
+    found: dict[str, Path] = {}
+    for answers in rendering.combinations():
+        if answers["ci"] == "none":  # which pipeline runs does not change what is installed
+            project = rendering.render(template, workspace / rendering.label(answers), answers)
+            declared = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+            every = declared["dependencies"] + declared["optional-dependencies"]["dev"]
+            found.setdefault(" ".join(sorted(set(every))), project)
+    return found
+
+
+def main(check: bool) -> int:
+    stale = []
+    with tempfile.TemporaryDirectory() as folder:
+        for place, project, locks in [
+            (rendering.ROOT, rendering.ROOT, {"requirements.lock": ["--extra", "dev"]}),
+            *((rendering.TEMPLATE, project, LOCKS) for project in dependency_sets(Path(folder)).values()),
+        ]:
+            work = Path(folder) / "work"
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir()
+            shutil.copy(project / "pyproject.toml", work)
+            for name in locks:
+                if (place / name).exists():
+                    shutil.copy(place / name, work)
+            compile_locks(work, locks)
+            for name in locks:
+                if (work / name).read_bytes() != (place / name).read_bytes() if (place / name).exists() else True:
+                    stale.append(str((place / name).relative_to(rendering.ROOT)))
+                    if not check:
+                        shutil.copy(work / name, place / name)
+    if stale and check:
+        print(f"Out of date: {', '.join(sorted(set(stale)))}. Run: make locks")
+        return 1
+    print(f"Made again: {', '.join(sorted(set(stale)))}" if stale else "All lock files agree with their pyproject.toml.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))

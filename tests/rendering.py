@@ -1,0 +1,100 @@
+"""Rendering the template as its users do, and running what came out."""
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+TEMPLATE = ROOT / "template"
+PYTHON = ROOT / ".venv/connector/bin/python"  # holds exactly what template/requirements-dev.lock names
+COPIER = Path(sys.executable).with_name("copier")
+
+Answers = dict[str, str]
+
+
+def questions() -> dict[str, dict[str, object]]:
+    """The questions of copier.yml by name."""
+    settings = yaml.safe_load((ROOT / "copier.yml").read_text())
+    return {name: question for name, question in settings.items() if not name.startswith("_")}
+
+
+def choices(question: str) -> list[str]:
+    """The values that a question offers."""
+    offered = questions()[question]["choices"]
+    assert isinstance(offered, dict)
+    return list(offered.values())
+
+
+def combinations() -> list[Answers]:
+    """Every combination of the questions that have choices."""
+    names = [name for name, question in questions().items() if "choices" in question]
+    values = itertools.product(*(choices(name) for name in names))
+    return [dict(zip(names, combination, strict=True)) for combination in values]
+
+
+def label(answers: Mapping[str, str]) -> str:
+    """A short name for a test's parameter, such as `api-key-compose-blank-github`."""
+    return "-".join(answers.values())
+
+
+def git(*arguments: str, cwd: Path) -> str:
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "core.autocrlf=false"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=cwd, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def snapshot(target: Path, tag: str) -> Path:
+    """A repository with the template as it stands in the working tree, committed and tagged."""
+    target.mkdir()
+    listed = git("ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=ROOT).split("\0")
+    for name in filter(None, listed):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    git("init", "-q", "-b", "main", cwd=target)
+    git("add", "-A", cwd=target)
+    git("commit", "-q", "-m", tag, cwd=target)
+    git("tag", tag, cwd=target)
+    return target
+
+
+def copier(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run copier's command line; never with --trust."""
+    assert not {"--trust", "--UNSAFE"} & set(map(str, arguments))
+    return subprocess.run([COPIER, *arguments], cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+def render(template: Path, target: Path, answers: Mapping[str, str]) -> Path:
+    """A connector for these answers, by the command line that the README gives."""
+    data = [f"--data={name}={value}" for name, value in {"project_name": "Acme CRM", **answers}.items()]
+    done = copier("copy", "--quiet", "--defaults", *data, template, target)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+def files(project: Path) -> dict[str, bytes]:
+    """Path and content of every rendered file."""
+    return {p.relative_to(project).as_posix(): p.read_bytes() for p in sorted(project.rglob("*")) if p.is_file()}
+
+
+def environment(project: Path, site: Path) -> dict[str, str]:
+    """Environment variables to run a rendered project in, its package installed into `site` and nowhere else."""
+    uv = Path(sys.executable).with_name("uv")
+    # A copy, because the build leaves files beside pyproject.toml.
+    copy = shutil.copytree(project, site.with_name(f"{site.name}-source"))
+    install = [uv, "pip", "install", "--quiet", "--no-deps", "--python", PYTHON, "--target", site, copy]
+    subprocess.run(install, check=True)
+    kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
+    path = f"{site / 'bin'}:{PYTHON.parent}:/usr/local/bin:/usr/bin:/bin"
+    return {**kept, "PATH": path, "PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def run(project: Path, environment: Mapping[str, str], *command: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command in a rendered project."""
+    return subprocess.run(command, cwd=project, env=dict(environment), capture_output=True, text=True)
