@@ -31,8 +31,7 @@ def dependency_sets(workspace: Path) -> dict[str, Path]:
         if answers["ci"] == "none":  # which pipeline runs does not change what is installed
             project = rendering.render(template, workspace / rendering.label(answers), answers)
             declared = tomllib.loads((project / "pyproject.toml").read_text())["project"]
-            every = declared["dependencies"] + declared["optional-dependencies"]["dev"]
-            found.setdefault(" ".join(sorted(set(every))), project)
+            found.setdefault(str((declared["dependencies"], declared["optional-dependencies"])), project)
     return found
 
 

@@ -1,0 +1,143 @@
+"""Rendered connectors as running processes, on free ports of this machine.
+
+    with serving(project, env) as connector:
+        httpx2.post(connector.url, headers=connector.headers, json=…)
+
+`project` and `env` are what the fixture `installed` gives. Each process ends with its block.
+"""
+
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import yaml
+
+from .rendering import PYTHON, run
+
+START = 30  # seconds that a process may take until it answers
+STOP = 40  # seconds after SIGTERM; a connector gives calls in flight 30
+
+
+@dataclass(frozen=True)
+class Running:
+    """A process that answers."""
+
+    origin: str
+    headers: Mapping[str, str]
+    """What a caller with every right sends."""
+    process: subprocess.Popen[bytes]
+    log: Path
+    """What it wrote so far; gone when its block ends."""
+
+    @property
+    def url(self) -> str:
+        """Where MCP clients connect."""
+        return f"{self.origin}/mcp"
+
+
+@contextmanager
+def serving(
+    project: Path, env: Mapping[str, str], *, command: Sequence[str | Path] = (), **settings: str
+) -> Iterator[Running]:
+    """A connector as `serve` runs it, or `command` in its place.
+
+    `settings` are environment variables and win over what is chosen here: a free port, a public URL on it and, where the
+    answers ask for them, a file with one key (scopes read and write) and a running stand-in for the system behind.
+    """
+    answered = answers(project)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        port = free_port()
+        chosen = {"PORT": str(port), "PUBLIC_URL": f"http://127.0.0.1:{port}"}
+        if answered["auth_mode"] == "api-key" and not {"API_KEYS", "API_KEYS_FILE"} & settings.keys():
+            chosen["API_KEYS_FILE"] = str(folder / "keys.jsonl")
+        if answered["source"] == "rest-api" and "UPSTREAM_URL" not in settings:
+            chosen["UPSTREAM_URL"] = stack.enter_context(upstream(project, env)).origin
+        chosen |= settings
+        headers = credentials(project, env, chosen.get("API_KEYS_FILE"))
+        command = command or [answered["command_name"], "serve"]
+        origin = f"http://127.0.0.1:{chosen['PORT']}"
+        yield stack.enter_context(
+            started(command, {**env, **chosen}, folder, origin, f"{origin}/health/live", headers),
+        )
+
+
+@contextmanager
+def upstream(project: Path, env: Mapping[str, str]) -> Iterator[Running]:
+    """The stand-in that a connector with the source rest-api brings along, as a system behind that can be reached."""
+    port = free_port()
+    command = [PYTHON, "-m", "uvicorn", f"{answers(project)['package_name']}.stand_in:app", f"--port={port}"]
+    origin = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory() as folder, started(command, env, Path(folder), origin, origin, {}) as process:
+        yield process
+
+
+def credentials(project: Path, env: Mapping[str, str], keys: str | None, scopes: str = "read,write") -> dict[str, str]:
+    """Headers that let a caller in; for the mode api-key, of a new key in the file `keys`, and none without a file."""
+    answered = answers(project)
+    if answered["auth_mode"] == "headers":
+        return {name.strip(): "anything" for name in answered["headers_names"].split(",")}
+    if answered["auth_mode"] == "api-key" and keys:
+        new_key = [answered["command_name"], "keys", "new", "--owner", "test", "--scopes", scopes]
+        done = run(project, {**env, "API_KEYS_FILE": keys}, *new_key)
+        assert done.returncode == 0, done.stderr
+        return {"Authorization": f"Bearer {done.stdout.splitlines()[1]}"}
+    return {}
+
+
+def answers(project: Path) -> dict[str, str]:
+    """What a project was rendered for."""
+    recorded: dict[str, str] = yaml.safe_load((project / ".copier-answers.yml").read_text())
+    return recorded
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def started(
+    command: Sequence[str | Path],
+    env: Mapping[str, str],
+    folder: Path,
+    origin: str,
+    probe: str,
+    headers: Mapping[str, str],
+) -> Iterator[Running]:
+    """A process, from when `probe` answers 200 until the block ends; `folder` is where it runs and its log is."""
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+    try:
+        deadline = time.monotonic() + START
+        while not answers_ok(probe):
+            assert process.poll() is None, f"{command} ended: {log.read_text()}"
+            assert time.monotonic() < deadline, f"{command} does not answer: {log.read_text()}"
+            time.sleep(0.1)
+        yield Running(origin, headers, process, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+
+def answers_ok(url: str) -> bool:
+    try:
+        return httpx2.get(url, trust_env=False, timeout=2).status_code == 200
+    except httpx2.HTTPError:
+        return False
