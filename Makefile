@@ -6,7 +6,7 @@ PEERS = tests/peers/node_modules/.package-lock.json
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test lint locks locks-check clean
+.PHONY: demo test lint figures locks locks-check clean
 
 demo: $(ENV) ## Render a connector, start it, call it with clients of both eras.
 	.venv/bin/python -m tests.demo
@@ -21,6 +21,9 @@ lint: $(ENV)
 
 locks: $(ENV) ## Make all lock files again, keeping what still fits.
 	.venv/bin/python -m tests.locks
+
+figures: $(ENV) ## Print the sizes and times that the documents quote.
+	.venv/bin/python -m tests.figures
 
 locks-check: $(ENV) ## Fail when a lock file and its pyproject.toml disagree.
 	.venv/bin/python -m tests.locks --check

@@ -1,5 +1,6 @@
 """What the tests share: the template as a tagged repository, and connectors rendered from it."""
 
+import fcntl
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,41 +22,59 @@ def _isolated(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["COPIER_SETTINGS_PATH"] = str(nowhere / "copier.yml")
     os.environ["GIT_CONFIG_GLOBAL"] = str(nowhere / "gitconfig")
     os.environ["GIT_CONFIG_SYSTEM"] = os.devnull
+    (nowhere / "copier.yml").write_text("{}\n")
     (nowhere / "gitconfig").write_text("[user]\n\tname = Test\n\temail = test@example.com\n")
 
 
 @pytest.fixture(scope="session")
-def template(_isolated: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The working tree as a repository with one release."""
-    return rendering.snapshot(tmp_path_factory.mktemp("template") / "repository", TAG)
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this run share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def once(target: Path, make: Callable[[], object]) -> Path:
+    """`target`, made by the first worker that asks; the others wait for it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    made = target.with_name(f"{target.name}.made")
+    with target.with_name(f"{target.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            make()
+            made.touch()
+    return target
 
 
 @pytest.fixture(scope="session")
-def rendered(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Mapping[str, str]], Path]:
-    """Gives the connector for these answers, rendered once a session. Tests must not change it."""
-    known: dict[str, Path] = {}
+def template(_isolated: None, shared: Path) -> Path:
+    """The working tree as a repository with one release."""
+    target = shared / "template"
+    return once(target, lambda: rendering.snapshot(target, TAG))
+
+
+@pytest.fixture(scope="session")
+def rendered(template: Path, shared: Path) -> Callable[[Mapping[str, str]], Path]:
+    """Gives the connector for these answers, rendered once for all workers. Tests must not change it."""
 
     def get(answers: Mapping[str, str]) -> Path:
-        name = rendering.label(answers)
-        if name not in known:
-            known[name] = rendering.render(template, tmp_path_factory.mktemp("rendered") / name, answers)
-        return known[name]
+        target = shared / "rendered" / rendering.label(answers)
+        return once(target, lambda: rendering.render(template, target, answers))
 
     return get
 
 
 @pytest.fixture(scope="session")
 def installed(
-    rendered: Callable[[Mapping[str, str]], Path], tmp_path_factory: pytest.TempPathFactory
+    rendered: Callable[[Mapping[str, str]], Path], shared: Path
 ) -> Callable[[Mapping[str, str]], tuple[Path, dict[str, str]]]:
     """Gives the connector for these answers, and the environment variables to run it in."""
-    known: dict[str, dict[str, str]] = {}
 
     def get(answers: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
         project = rendered(answers)
-        name = rendering.label(answers)
-        if name not in known:
-            known[name] = rendering.environment(project, tmp_path_factory.mktemp("installed") / "site")
-        return project, known[name]
+        site = shared / "installed" / rendering.label(answers)
+        once(site, lambda: rendering.environment(project, site))
+        return project, rendering.variables(site)
 
     return get

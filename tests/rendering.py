@@ -90,6 +90,11 @@ def environment(project: Path, site: Path) -> dict[str, str]:
     copy = shutil.copytree(project, site.with_name(f"{site.name}-source"))
     install = [uv, "pip", "install", "--quiet", "--no-deps", "--python", PYTHON, "--target", site, copy]
     subprocess.run(install, check=True)
+    return variables(site)
+
+
+def variables(site: Path) -> dict[str, str]:
+    """What `environment` gave for a site that is there already."""
     kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
     path = f"{site / 'bin'}:{PYTHON.parent}:/usr/local/bin:/usr/bin:/bin"
     return {**kept, "PATH": path, "PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -47,8 +47,8 @@ def serving(
 ) -> Iterator[Running]:
     """A connector as `serve` runs it, or `command` in its place.
 
-    `settings` are environment variables and win over what is chosen here: a free port, a public URL on it and, where the
-    answers ask for them, a file with one key (scopes read and write) and a running stand-in for the system behind.
+    `settings` are environment variables and win over what is chosen here: a free port, a public URL on it and, where
+    the answers ask for them, a file with one key (scopes read and write) and a running stand-in for the system behind.
     """
     answered = answers(project)
     with ExitStack() as stack:
@@ -121,10 +121,11 @@ def started(
         )
     try:
         deadline = time.monotonic() + START
-        while not answers_ok(probe):
-            assert process.poll() is None, f"{command} ended: {log.read_text()}"
-            assert time.monotonic() < deadline, f"{command} does not answer: {log.read_text()}"
-            time.sleep(0.1)
+        with httpx2.Client(trust_env=False, timeout=2) as http:
+            while not answers_at(probe, http):
+                assert process.poll() is None, f"{command} ended: {log.read_text()}"
+                assert time.monotonic() < deadline, f"{command} does not answer: {log.read_text()}"
+                time.sleep(0.1)
         yield Running(origin, headers, process, log)
     finally:
         process.terminate()
@@ -136,8 +137,8 @@ def started(
             raise
 
 
-def answers_ok(url: str) -> bool:
+def answers_at(url: str, http: httpx2.Client) -> bool:
     try:
-        return httpx2.get(url, trust_env=False, timeout=2).status_code == 200
+        return http.get(url).status_code == 200
     except httpx2.HTTPError:
         return False

@@ -5,27 +5,40 @@ This file is yours. Fit `search`, `get` and `update` to your API first; the rest
 
 import asyncio
 import email.utils
-import json
 import random
 import time
 from collections.abc import Callable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx2
+import pydantic_core
 from mcp.server.mcpserver.exceptions import ToolError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from .settings import Settings
 
-TIMEOUT = httpx2.Timeout(15.0, connect=5.0)  # seconds, for each attempt
+TIMEOUT = httpx2.Timeout(15.0, connect=5.0)  # seconds without a byte
+DEADLINE = 20.0  # seconds for each attempt, so that an answer that trickles ends too
 LIMITS = httpx2.Limits(max_connections=50, max_keepalive_connections=20)
 ATTEMPTS = 3
 LONGEST_WAIT = 10.0  # seconds between two attempts; an API that asks for more is left alone
 MAX_ANSWER = 8 * 1024 * 1024  # bytes
 IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}  # RFC 9110 §9.2.2: only these are sent again
 BUSY = {429, 502, 503, 504}
+UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)  # the API saw nothing: always safe to repeat
+
+T = TypeVar("T")
+Record = dict[str, Any]
+
+
+class Found(BaseModel):
+    """What the API answers to a search, as far as it is used."""
+
+    items: list[Record]
+    next_cursor: str | None = None
 
 
 class UpstreamError(ToolError):
@@ -58,19 +71,18 @@ class Upstream:
     async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         await self._http.aclose()
 
-    async def search(self, query: str, limit: int, cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:
+    async def search(self, query: str, limit: int, cursor: str | None) -> tuple[list[Record], str | None]:
         """One page of records, and the cursor of the next or None."""
         params = {"q": query, "limit": limit, "cursor": cursor}
-        page = await self.request("GET", "/records", params={k: v for k, v in params.items() if v not in ("", None)})
-        return page["items"], page.get("next_cursor")
+        found = shaped(Found, await self.request("GET", "/records", params=params))
+        return found.items, found.next_cursor
 
-    async def get(self, record_id: str) -> dict[str, Any]:
-        record: dict[str, Any] = await self.request("GET", path("/records/{id}", id=record_id))
-        return record
+    async def get(self, record_id: str) -> Record:
+        return shaped(Record, await self.request("GET", path("/records/{id}", id=record_id)))
 
-    async def update(self, record_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-        record: dict[str, Any] = await self.request("PATCH", path("/records/{id}", id=record_id), body=changes)
-        return record
+    async def update(self, record_id: str, changes: Mapping[str, Any]) -> Record:
+        updated = await self.request("PATCH", path("/records/{id}", id=record_id), body=changes)
+        return await self.get(record_id) if updated is None else shaped(Record, updated)
 
     async def reachable(self) -> bool:
         """Whether the API answers at all; no credential is sent."""
@@ -83,22 +95,23 @@ class Upstream:
     async def request(
         self, method: str, path: str, params: Mapping[str, Any] | None = None, body: object = None
     ) -> Any:
-        """The JSON of the answer.
+        """The JSON of the answer, or None if it is empty; parameters that are None or "" are left out.
 
         Raises:
             UpstreamError: There is no usable answer.
         """
-        request = self._http.build_request(method, path, params=params, json=body, headers=self._credentials())
+        given = {name: value for name, value in (params or {}).items() if value not in (None, "")}
+        headers = httpx2.Headers(self._credentials(), encoding="latin-1")  # byte for byte as they came
+        request = self._http.build_request(method, path, params=given, json=body, headers=headers)
         for attempt in range(1, ATTEMPTS + 1):
-            last = attempt == ATTEMPTS or method not in IDEMPOTENT
+            last, wait = attempt == ATTEMPTS, pause(attempt)
             try:
-                status, headers, content = await self._send(request)
-            except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+                async with asyncio.timeout(DEADLINE):
+                    status, answered, content = await self._send(request)
+            except UNSENT as error:
                 if last:
                     raise UpstreamError("The system behind cannot be reached. Try again in a minute.") from error
-                await asyncio.sleep(pause(attempt))
-                continue
-            except httpx2.HTTPError as error:
+            except (httpx2.HTTPError, TimeoutError) as error:
                 if method not in IDEMPOTENT:
                     raise UpstreamError(
                         "The system behind broke off before it answered, so the change may have been made or not. "
@@ -106,12 +119,11 @@ class Upstream:
                     ) from error
                 if last:
                     raise UpstreamError("The system behind did not answer in time. Try again in a minute.") from error
-                await asyncio.sleep(pause(attempt))
-                continue
-            if status in BUSY and not last and (wait := retry_after(headers) or pause(attempt)) <= LONGEST_WAIT:
-                await asyncio.sleep(wait)
-                continue
-            return read(status, headers, content)
+            else:
+                wait = max(wait, retry_after(answered) or 0)
+                if last or status not in BUSY or method not in IDEMPOTENT or wait > LONGEST_WAIT:
+                    return read(status, answered, content)
+            await asyncio.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
     async def _send(self, request: httpx2.Request) -> tuple[int, httpx2.Headers, bytes]:
@@ -158,9 +170,26 @@ def read(status: int, headers: httpx2.Headers, content: bytes) -> Any:
     if status >= 300:
         raise UpstreamError(f"The system behind redirects ({status}). Its owner must correct UPSTREAM_URL.")
     try:
-        return json.loads(content) if content else None
+        return pydantic_core.from_json(content, allow_inf_nan=False) if content else None
     except ValueError as error:
         raise UpstreamError("The system behind did not answer with JSON. Its owner must check UPSTREAM_URL.") from error
+
+
+def shaped(expected: type[T], answer: object) -> T:
+    """The answer as what is expected.
+
+    Raises:
+        UpstreamError: It is something else.
+    """
+    try:
+        return TypeAdapter(expected).validate_python(answer)
+    except ValidationError as error:
+        [first, *_] = error.errors(include_input=False)
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise UpstreamError(
+            f"The system behind answers in another form than expected ({where}: {first['msg']}). "
+            "Its owner must fit upstream.py to it."
+        ) from error
 
 
 def retry_after(headers: httpx2.Headers) -> float | None:

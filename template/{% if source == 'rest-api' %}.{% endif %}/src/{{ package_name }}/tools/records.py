@@ -1,14 +1,13 @@
 """Tools that search, read and change the records of the system behind."""
 
 import base64
-import binascii
 import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter
 
 from ..upstream import Upstream
 
@@ -16,6 +15,7 @@ MAX_RESULT = 60_000  # characters of JSON in one result
 MAX_FIELD = 500  # characters of a field's JSON in a list
 
 Call = Context[Upstream, Any]
+Count = Annotated[int, Field(ge=0, le=100)]
 RecordId = Annotated[str, Field(description="Id of the record, as a search returned it")]
 
 
@@ -33,12 +33,14 @@ async def search_records(
     cursor: Annotated[str | None, Field(description="`next_cursor` of the page before")] = None,
 ) -> Page:
     """Search the records, or list them, a page at a time. Long fields are cut: read a record for the whole."""
-    position, skip = decode(cursor)
-    found, following = await upstream(ctx).search(query, limit + skip, position)
-    records = fitting([brief(record) for record in found[skip:]])
-    if len(records) < len(found) - skip:
-        return Page(records=records, next_cursor=encode(position, skip + len(records)))
-    return Page(records=records, next_cursor=encode(following, 0) if following else None)
+    position, skip, size = decode(cursor)
+    size = size or limit
+    found, following = await upstream(ctx).search(query, size, position)
+    records = fitting([brief(record) for record in found[skip:][:limit]])
+    taken = skip + len(records)
+    if taken < len(found):
+        return Page(records=records, next_cursor=encode(position, taken, size))
+    return Page(records=records, next_cursor=encode(following, 0, 0) if following else None)
 
 
 async def get_record(
@@ -93,18 +95,15 @@ def fitting(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return taken
 
 
-def encode(position: str | None, skip: int) -> str:
-    """A cursor: the API's own for its page, and how many records of that page were returned."""
-    return base64.urlsafe_b64encode(json.dumps([position, skip]).encode()).decode()
+def encode(position: str | None, skip: int, size: int) -> str:
+    """A cursor: the API's own for its page, how many records of that page were returned, and its size."""
+    return base64.urlsafe_b64encode(json.dumps([position, skip, size]).encode()).decode()
 
 
-def decode(cursor: str | None) -> tuple[str | None, int]:
+def decode(cursor: str | None) -> tuple[str | None, int, int]:
     if not cursor:
-        return None, 0
+        return None, 0, 0
     try:
-        position, skip = json.loads(base64.urlsafe_b64decode(cursor))
-    except (binascii.Error, ValueError, TypeError):
-        position, skip = None, -1
-    if not (position is None or isinstance(position, str)) or not isinstance(skip, int) or not 0 <= skip <= 100:
-        raise ToolError("This is no cursor of a search. Leave it out to begin at the first page.")
-    return position, skip
+        return TypeAdapter(tuple[str | None, Count, Count]).validate_json(base64.urlsafe_b64decode(cursor))
+    except ValueError:
+        raise ToolError("This is no cursor of a search. Leave it out to begin at the first page.") from None

@@ -1,0 +1,496 @@
+"""What a render contains: texts as they were given, the same bytes each time, and nothing that the answers do not use."""
+
+import ast
+import importlib.metadata
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+import pytest
+import yaml
+
+from . import rendering
+from .conftest import once
+
+Rendered = Callable[[Mapping[str, str]], Path]
+
+MATRIX = [pytest.param(answers, id=rendering.label(answers)) for answers in rendering.combinations()]
+# One of each kind of Python code: the pipeline changes none of it.
+CODE = [
+    pytest.param(answers, id=rendering.label(answers))
+    for answers in rendering.combinations()
+    if answers["ci"] == "none"
+]
+every_render = pytest.mark.parametrize("answers", MATRIX)
+every_code = pytest.mark.parametrize("answers", CODE)
+
+DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+# Seeds that are the owner's, and so no part of what a reader must take in at first.
+SEEDS = re.compile(r"/tools/|/upstream\.py$|/stand_in\.py$")
+
+
+def python_files(project: Path, folder: str = "src") -> dict[str, ast.Module]:
+    return {
+        path.relative_to(project).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted((project / folder).rglob("*.py"))
+    }
+
+
+def text_files(project: Path) -> dict[str, str]:
+    """Every rendered file but the locks, which are uv's."""
+    return {name: data.decode() for name, data in rendering.files(project).items() if not name.endswith(".lock")}
+
+
+def pyproject(project: Path) -> dict[str, dict[str, object]]:
+    return tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+# ------------------------------------------------------------------------------------------- texts that people give
+
+DESCRIPTIONS = [
+    '"double" \'single\' “curly” «quoted», C:\\new\\table, \\" and a backslash at the end \\',
+    "costs $5 of $HOME, ${HOME}, ${X:-y}, $(id), `id`, $$, \\$x, %PATH%, %s and %(x)s",
+    "{{ project_name }} {% raw %} {# note #} {%- endraw -%} ${{ github.token }} {0} {x}",
+    "- a list: # no comment, *stars* _under_ __dunder__ ~~gone~~ | cell | [link](x) ![image](x) [ref]: x",
+    "1. numbered: <b>bold</b> <!-- note --> &amp; &lt; <https://example.com> a@example.com ```code``` ~~~",
+    "@at 🦊👩\u200d💻 東京 Ünï \u0301 עברית — all of it",
+    "%TAG !yaml &anchor *alias ? key : value , > | [ ] { } = + ; '''\"\"\"",
+    "# " + "a long sentence, " * 17 + "cut",
+    "=== --- +++ ^caret H~2~O x^2^ :colon: ==mark== (c) ... 2 * 3 * 4 snake_case_name",
+]
+every_description = pytest.mark.parametrize("text", DESCRIPTIONS, ids=range(len(DESCRIPTIONS)))
+NAME = "L'Été & Œuvre: Søk (v2) — no, @all [x] ~y~ = _z_!"
+
+
+@pytest.fixture(scope="session")
+def described(template: Path, shared: Path) -> Callable[[str], Path]:
+    """Gives a connector of this description, and of a name that is as hard to write."""
+
+    def get(text: str) -> Path:
+        target = shared / "described" / str(DESCRIPTIONS.index(text))
+        answers = {
+            "project_name": NAME.replace("—", "-"),
+            "project_description": text,
+            "auth_mode": "none",
+            "hosting": "compose",
+        }
+        return once(target, lambda: rendering.render(template, target, answers))
+
+    return get
+
+
+@every_description
+def test_the_answers_file_reads_back_the_description(described: Callable[[str], Path], text: str) -> None:
+    answers = yaml.safe_load((described(text) / ".copier-answers.yml").read_text(encoding="utf-8"))
+    assert answers["project_description"] == text
+
+
+@every_description
+def test_pyproject_reads_back_the_description(described: Callable[[str], Path], text: str) -> None:
+    assert pyproject(described(text))["project"]["description"] == text
+
+
+@every_description
+def test_the_readme_shows_the_description(described: Callable[[str], Path], text: str) -> None:
+    paragraph = (described(text) / "README.md").read_text(encoding="utf-8").split("\n\n")[1]
+    assert shown(paragraph) == text
+
+
+@every_description
+def test_the_image_is_labelled_with_the_description(described: Callable[[str], Path], text: str) -> None:
+    dockerfile = (described(text) / "Dockerfile").read_text(encoding="utf-8")
+    [label] = re.findall(r"^ +org\.opencontainers\.image\.description=(.*)$", dockerfile, re.MULTILINE)
+    assert docker_word(label) == text
+
+
+@every_description
+def test_the_installed_package_has_the_description_as_its_summary(
+    described: Callable[[str], Path], shared: Path, text: str
+) -> None:
+    site = shared / "described" / f"site-{DESCRIPTIONS.index(text)}"
+    once(site, lambda: rendering.environment(described(text), site))
+    [installed] = importlib.metadata.distributions(path=[str(site)])
+    assert installed.metadata["Summary"] == text
+
+
+def test_a_name_with_marks_and_accents_is_shown_everywhere(described: Callable[[str], Path]) -> None:
+    project = described(DESCRIPTIONS[0])
+    name = NAME.replace("—", "-")
+    package = "lete_oeuvre_sok_v2_no_all_x_y_z"
+    app = ast.parse((project / f"src/{package}/app.py").read_text(encoding="utf-8"))
+    titles = [k.value for k in ast.walk(app) if isinstance(k, ast.keyword) and k.arg == "title"]
+    docstring = ast.get_docstring(ast.parse((project / f"src/{package}/__init__.py").read_text(encoding="utf-8")))
+    heading = (project / "README.md").read_text(encoding="utf-8").splitlines()[0]
+    dockerfile = (project / "Dockerfile").read_text(encoding="utf-8")
+    [label] = re.findall(r"image\.title=(.*) \\$", dockerfile, re.MULTILINE)
+    assert [ast.literal_eval(title) for title in titles] == [name]
+    assert docstring == f"{name}: an MCP connector."
+    assert shown(heading.removeprefix("# ")) == name
+    assert docker_word(label) == name
+    assert (project / ".env.example").read_text(encoding="utf-8").startswith(f"# Settings of {name}.")
+
+
+def shown(markdown: str) -> str:
+    """What a paragraph of Markdown shows, if all of its markup is escaped (CommonMark 2.4)."""
+    assert "\n" not in markdown
+    assert not re.match(r"[-+=#>]|[0-9]+[.)]", markdown), "it would begin a block"
+    marks = re.sub(r"\\[!-/:-@\[-`{-~]", "", markdown)
+    # An underscore within a word is none; the rest could begin emphasis, code, a link, HTML, an entity or a table.
+    assert not re.search(r"[\\`*_\[\]<>~|&]", marks), f"markup in {marks!r}"
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", markdown)
+
+
+def docker_word(word: str) -> str:
+    """A double-quoted word as Docker's own shell lexer reads it; a bare `$` would be a variable."""
+    assert word[0] == word[-1] == '"'
+    read, characters = "", iter(word[1:-1])
+    for character in characters:
+        assert character not in '"$'
+        if character == "\\":
+            following = next(characters)
+            read += following if following in '"$\\' else f"\\{following}"
+        else:
+            read += character
+    return read
+
+
+# ------------------------------------------------------------------------------------------------ the same each time
+
+AGAIN = """
+import copier, json, sys
+for target, answers in json.loads(sys.argv[2]).items():
+    copier.run_copy(sys.argv[1], target, data={"project_name": "Acme CRM", **answers}, defaults=True, quiet=True)
+"""
+
+
+@pytest.mark.parametrize("mode", rendering.choices("auth_mode"))
+def test_a_second_render_elsewhere_has_the_same_bytes(
+    template: Path, rendered: Rendered, tmp_path: Path, mode: str
+) -> None:
+    combinations = [answers for answers in rendering.combinations() if answers["auth_mode"] == mode]
+    targets = {str(tmp_path / "elsewhere" / rendering.label(answers)): answers for answers in combinations}
+    command = [sys.executable, "-c", AGAIN, template, json.dumps(targets)]
+    subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": "1"}, check=True)
+    for target, answers in targets.items():
+        assert rendering.files(Path(target)) == rendering.files(rendered(answers))
+
+
+# ------------------------------------------------------------------------------------------------- nothing superfluous
+
+
+@every_code
+def test_every_setting_is_used(rendered: Rendered, answers: rendering.Answers) -> None:
+    project = rendered(answers)
+    used = {
+        node.attr
+        for module in python_files(project).values()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Attribute)
+    }
+    assert settings(project) <= used
+
+
+@every_code
+def test_every_name_of_the_package_is_used(rendered: Rendered, answers: rendering.Answers) -> None:
+    project = rendered(answers)
+    defined, used = set(), set(re.findall(r"\w+", str(pyproject(project)["project"]["scripts"])))
+    for module in python_files(project).values():
+        for statement in module.body:
+            if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                defined.add(statement.name)
+            elif isinstance(statement, ast.Assign | ast.AnnAssign):
+                names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
+                defined |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+        for node in ast.walk(module):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                used.add(node.id)
+            elif isinstance(node, ast.Attribute):
+                used.add(node.attr)
+            elif isinstance(node, ast.alias):
+                used.add(node.name)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                used |= set(re.findall(r":(\w+)$", node.value))  # uvicorn's "module:name"
+    for_tools = {"caller_headers"} if answers["source"] == "blank" else set()  # docs/connect.md gives it to tools
+    assert defined - used <= for_tools
+
+
+@every_code
+def test_every_module_is_imported(rendered: Rendered, answers: rendering.Answers) -> None:
+    project = rendered(answers)
+    [package] = (project / "src").iterdir()
+    imported = {"__init__", "cli"}  # cli is the command's
+    for module in python_files(project).values():
+        for node in ast.walk(module):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                imported |= set((node.module or "").split(".")) | {alias.name for alias in node.names}
+    modules = {path.stem for path in package.rglob("*.py")} | {path.name for path in package.iterdir() if path.is_dir()}
+    assert modules <= imported
+
+
+@every_code
+def test_imports_and_declared_dependencies_agree(rendered: Rendered, answers: rendering.Answers) -> None:
+    project = rendered(answers)
+    declared = pyproject(project)["project"]
+    extra = declared["optional-dependencies"]
+    assert isinstance(declared["dependencies"], list)
+    assert isinstance(extra, dict)
+    runtime = {re.split("[<>=~!]", line)[0] for line in declared["dependencies"]}
+    dev = {re.split("[<>=~!]", line)[0] for line in extra["dev"]}
+    [package] = (project / "src").iterdir()
+    code = distributions(imports(python_files(project)))
+    tests = distributions(imports(python_files(project, "tests")) - {package.name})
+    commands = {"mypy", "pytest", "ruff", "uv"}  # run by the pipeline and the README
+    through_uvicorn = {"httptools"}  # uvicorn parses with it where it is installed
+    assert code - pinned_by(runtime) == runtime - through_uvicorn
+    assert tests <= runtime | dev | pinned_by(runtime)
+    assert dev - tests <= commands
+
+
+def imports(modules: Mapping[str, ast.Module]) -> set[str]:
+    """Top-level modules of others that are imported."""
+    found = set()
+    for node in itertools.chain.from_iterable(ast.walk(module) for module in modules.values()):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(str(node.module).split(".")[0])
+    return found - sys.stdlib_module_names
+
+
+def asked(program: str) -> dict[str, list[str]]:
+    """The JSON that a program prints in a connector's environment."""
+    program = f"import importlib.metadata as m, json; print(json.dumps({program}))"
+    done = subprocess.run([rendering.PYTHON, "-c", program], capture_output=True, text=True, check=True)
+    answer: dict[str, list[str]] = json.loads(done.stdout)
+    return answer
+
+
+def distributions(modules: set[str]) -> set[str]:
+    of = asked("m.packages_distributions()")
+    return {of[module][0].replace("_", "-") for module in modules}
+
+
+def pinned_by(names: set[str]) -> set[str]:
+    """Parts that these ship separately and pin to one version, such as pydantic-core: declaring them adds nothing."""
+    requires = asked(f"{{name: m.requires(name) or [] for name in {sorted(names)}}}")
+    lines = itertools.chain.from_iterable(requires.values())
+    return {line.split("==")[0].replace("_", "-") for line in lines if re.fullmatch(r"[\w-]+==[\d.]+", line)}
+
+
+@every_code
+def test_env_example_lists_exactly_the_variables_that_something_reads(
+    rendered: Rendered, answers: rendering.Answers
+) -> None:
+    project = rendered(answers)
+    example = (project / ".env.example").read_text(encoding="utf-8")
+    listed = re.findall(r"^(?:# )?([A-Z][A-Z0-9_]*)=", example, re.MULTILINE)
+    known = {name.upper() for name in settings(project)}
+    deployed = {
+        name
+        for path in [project / "compose.yaml"]
+        if path.exists()
+        for name in re.findall(r"\$\{(\w+)", path.read_text(encoding="utf-8"))
+    }
+    assert len(listed) == len(set(listed))
+    assert known <= set(listed) <= known | deployed
+    assert deployed <= set(listed)
+
+
+def settings(project: Path) -> set[str]:
+    """Names of the fields of the class Settings."""
+    [path] = project.glob("src/*/settings.py")
+    [cls] = [
+        node
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and node.name == "Settings"
+    ]
+    return {
+        node.target.id for node in cls.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+
+
+@every_code
+def test_no_code_asks_which_answers_were_given(rendered: Rendered, answers: rendering.Answers) -> None:
+    project = rendered(answers)
+    choices = {
+        value
+        for name, question in rendering.questions().items()
+        if "choices" in question
+        for value in rendering.choices(name)
+    }
+    for module in [*python_files(project).values(), *python_files(project, "tests").values()]:
+        for node in ast.walk(module):
+            name = getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "arg", None)
+            assert name not in {"auth_mode", "hosting", "headers_names", "ci"}
+            if isinstance(node, ast.Compare | ast.MatchValue):
+                assert not {c.value for c in ast.walk(node) if isinstance(c, ast.Constant)} & choices
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [pytest.param(a, id=rendering.label(a)) for a in rendering.combinations() if a["ci"] != "none"],
+)
+def test_a_pipeline_changes_no_other_file(rendered: Rendered, answers: rendering.Answers) -> None:
+    without = rendering.files(rendered({**answers, "ci": "none"}))
+    own = {"github": ".github/", "gitlab": ".gitlab-ci.yml"}[answers["ci"]]
+    rest = {name: data for name, data in rendering.files(rendered(answers)).items() if not name.startswith(own)}
+    del rest[".copier-answers.yml"], without[".copier-answers.yml"]
+    assert rest == without
+
+
+# ---------------------------------------------------------------------------------------------------------------- size
+
+
+@every_render
+def test_a_connector_has_few_files(rendered: Rendered, answers: rendering.Answers) -> None:
+    assert len(rendering.files(rendered(answers))) <= (24 if answers["auth_mode"] == "none" else 35)
+
+
+@every_code
+def test_a_package_is_read_in_minutes(rendered: Rendered, answers: rendering.Answers) -> None:
+    files = text_files(rendered(answers))
+    lines = {
+        name: text.count("\n") for name, text in files.items() if name.startswith("src/") and not SEEDS.search(name)
+    }
+    most = {"none": 400, "headers": 450, "api-key": 850}[answers["auth_mode"]]
+    assert sum(lines.values()) < most, lines
+
+
+# ------------------------------------------------------------------------------------------------ paths and white space
+
+
+def test_template_paths_can_be_checked_out_on_windows() -> None:
+    listed = rendering.git("ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=rendering.ROOT)
+    check_paths(list(filter(None, listed.split("\0"))))
+
+
+@every_render
+def test_rendered_paths_can_be_checked_out_on_windows(rendered: Rendered, answers: rendering.Answers) -> None:
+    check_paths(list(rendering.files(rendered(answers))))
+
+
+def check_paths(paths: list[str]) -> None:
+    assert len({path.lower() for path in paths}) == len(paths), "two paths differ only by case"
+    for path in paths:
+        assert len(path) < 160, path  # of 260, with a folder before it
+        for part in PurePosixPath(path).parts:
+            assert not re.search(r'[<>:"|?*\\\x00-\x1f]|[. ]$', part), path
+            assert not DEVICES.fullmatch(part), path
+
+
+@pytest.mark.parametrize(
+    "path", ["a/con", "aux.py", "a?b", "a:b", 'a"b', "a|b", "a<b", "a*b", "folder./x", "folder /x", "a\\b", "x" * 170]
+)
+def test_a_path_that_windows_refuses_is_found(path: str) -> None:
+    with pytest.raises(AssertionError):
+        check_paths([path])
+
+
+@every_render
+def test_files_are_clean_text(rendered: Rendered, answers: rendering.Answers) -> None:
+    for name, data in rendering.files(rendered(answers)).items():
+        check_text(name, data.decode())
+
+
+def check_text(name: str, text: str) -> None:
+    assert text.strip(), f"{name} is empty"
+    assert text.endswith("\n"), name
+    assert not text.endswith("\n\n"), name
+    assert not text.startswith("\n"), name
+    assert "\r" not in text, name
+    assert not re.search(r"[ \t]$", text, re.MULTILINE), name
+    assert "\ufeff" not in text, name
+    if name != "Caddyfile":
+        assert "\t" not in text, name
+    if not name.endswith(".py"):  # Python's are the formatter's to judge
+        assert "\n\n\n" not in text, name
+
+
+@every_render
+def test_nothing_of_jinja_is_left(rendered: Rendered, answers: rendering.Answers) -> None:
+    for name, text in text_files(rendered(answers)).items():
+        check_leftovers(name, text)
+
+
+def check_leftovers(name: str, text: str) -> None:
+    assert not re.search(r"\{%|%\}|(?<!\$)\{\{|\{#(?!\w)|#\}", text), name
+    if not name.endswith(".py"):
+        # A variable that held nothing, a Python value in the place of text, or an object.
+        assert not re.search(r"[=:] *(None|True|False|\[\]|\{\})$|Undefined|<\w+ object|Macro ", text, re.MULTILINE), (
+            name
+        )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n",
+        "x",
+        "x\n\n",
+        "\nx\n",
+        "x \n",
+        "x\r\n",
+        "a:\n\tb\n",
+        "a\n\n\nb\n",
+        "{{ x }}\n",
+        "{% x %}\n",
+        "a: None\n",
+    ],
+    ids=ascii,
+)
+def test_an_unclean_file_is_found(text: str) -> None:
+    with pytest.raises(AssertionError):
+        check_text("file.yaml", text)
+        check_leftovers("file.yaml", text)
+
+
+# ---------------------------------------------------------------------------------- choices, facts and group folders
+
+
+def group_folders() -> Iterator[tuple[str, str]]:
+    """Question and value of each folder that is rendered for one choice alone."""
+    for path in rendering.TEMPLATE.iterdir():
+        if match := re.fullmatch(r"\{% if (\w+) == '([\w-]+)' %\}\.\{% endif %\}", path.name):
+            yield match[1], match[2]
+
+
+def fact_rows(name: str) -> set[str]:
+    """Keys of a table in hooks/facts.jinja."""
+    source = (rendering.ROOT / "hooks/facts.jinja").read_text(encoding="utf-8")
+    [table] = re.findall(rf"^\{{%- set {name} = \{{\n(.*?)^\}} -%\}}", source, re.MULTILINE | re.DOTALL)
+    return set(re.findall(r"^  '([\w-]+)': \{", table, re.MULTILINE))
+
+
+@pytest.mark.parametrize(("question", "table"), [("auth_mode", "modes"), ("hosting", "targets"), ("source", "sources")])
+def test_choices_and_facts_agree(question: str, table: str) -> None:
+    assert fact_rows(table) == set(rendering.choices(question))
+
+
+@pytest.mark.parametrize("question", ["auth_mode", "hosting", "source", "ci"])
+def test_choices_and_folders_agree(question: str) -> None:
+    folders = {value for name, value in group_folders() if name == question}
+    assert folders == set(rendering.choices(question)) - {"none"}
+
+
+def test_every_conditional_folder_belongs_to_a_question() -> None:
+    folders = [path.name for path in rendering.TEMPLATE.iterdir() if "{%" in path.name]
+    conditions = {re.fullmatch(r"\{% if (.*) %\}\.\{% endif %\}", name) for name in folders}
+    assert all(conditions)
+    computed = {name for name, question in rendering.questions().items() if question.get("when") is False}
+    names = {match[1].split(" == ")[0] for match in conditions if match}
+    assert names <= computed | {"auth_mode", "hosting", "source", "ci"}
+
+
+@pytest.mark.parametrize("question", ["auth_mode", "hosting", "source", "ci"])
+def test_every_choice_says_what_it_is(question: str) -> None:
+    offered = rendering.questions()[question]["choices"]
+    assert isinstance(offered, dict)
+    for title, value in offered.items():
+        assert re.fullmatch(rf"{value} - .{{3,120}}[^.]", title), title
