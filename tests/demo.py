@@ -32,11 +32,12 @@ async def call(url: str, headers: dict[str, str], era: str) -> None:
         say(f"\nClient of {ERAS[era]}")
         for tool in (await client.list_tools()).tools:
             say(f"  tool    {tool.name}: {tool.title}")
-        for name, arguments in [
+        calls: list[tuple[str, dict[str, object]]] = [
             ("search_records", {"query": "a", "limit": 2}),
             ("get_record", {"record_id": "4"}),
             ("get_record", {"record_id": "../admin?x=1"}),
-        ]:
+        ]
+        for name, arguments in calls:
             result = await client.call_tool(name, arguments)
             say(f"  call    {name} {arguments}")
             say(f"  answer  {result.structured_content or ' '.join(getattr(c, 'text', '') for c in result.content)}")

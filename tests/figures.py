@@ -32,7 +32,8 @@ def main() -> None:
         for answers in rendering.combinations():
             if answers["ci"] == "github":
                 project = rendering.render(template, Path(folder) / rendering.label(answers), answers)
-                print(f"{rendering.label(answers):40} {len(rendering.files(project)):5} {template_owned_lines(project):34}")
+                count, lines = len(rendering.files(project)), template_owned_lines(project)
+                print(f"{rendering.label(answers):40} {count:5} {lines:34}")
         data = [f"--data={name}={value}" for name, value in {"project_name": "Acme CRM", **answers}.items()]
         copies, starts = [], []
         for round in range(ROUNDS):  # side by side, so that both meet the same load

@@ -58,7 +58,7 @@ def main(check: bool) -> int:
     if stale and check:
         print(f"Out of date: {', '.join(sorted(set(stale)))}. Run: make locks")
         return 1
-    print(f"Made again: {', '.join(sorted(set(stale)))}" if stale else "All lock files agree with their pyproject.toml.")
+    print(f"Made again: {', '.join(sorted(set(stale)))}" if stale else "All lock files agree with pyproject.toml.")
     return 0
 
 

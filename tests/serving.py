@@ -6,12 +6,13 @@
 `project` and `env` are what the fixture `installed` gives. Each process ends with its block.
 """
 
+import random
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,16 +64,16 @@ def serving(
         headers = credentials(project, env, chosen.get("API_KEYS_FILE"))
         command = command or [answered["command_name"], "serve"]
         origin = f"http://127.0.0.1:{chosen['PORT']}"
-        yield stack.enter_context(
-            started(command, {**env, **chosen}, folder, origin, f"{origin}/health/live", headers),
-        )
+        probe = f"{origin}/health/live"
+        yield stack.enter_context(started(command, {**env, **chosen}, folder, origin, probe, headers))
 
 
 @contextmanager
 def upstream(project: Path, env: Mapping[str, str]) -> Iterator[Running]:
     """The stand-in that a connector with the source rest-api brings along, as a system behind that can be reached."""
     port = free_port()
-    command = [PYTHON, "-m", "uvicorn", f"{answers(project)['package_name']}.stand_in:app", f"--port={port}"]
+    module = f"{answers(project)['package_name']}.stand_in:app"
+    command: list[str | Path] = [PYTHON, "-m", "uvicorn", module, f"--port={port}"]
     origin = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as folder, started(command, env, Path(folder), origin, origin, {}) as process:
         yield process
@@ -98,10 +99,12 @@ def answers(project: Path) -> dict[str, str]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port below those of outgoing connections, one of which could take it before it is used."""
+    while True:
+        port = random.randint(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """The official conformance suite against rendered, running connectors.
 
-Two runs count for each revision: the scenarios that need nothing of a server, against connectors as rendered; and all that
-the revision requires, against a connector with the suite's fixtures beside its own tools. `pytest -rP` shows the counts.
+Two runs count for each revision: the scenarios that need nothing of a server, against connectors as rendered; and all
+that the revision requires, against a connector with the suite's fixtures beside its own tools. `pytest -rP` shows the
+counts.
 """
 
 import json

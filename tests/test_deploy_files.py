@@ -12,8 +12,6 @@ import pytest
 
 from . import rendering
 
-pytestmark = pytest.mark.xdist_group("matrix")  # they share one render of every combination
-
 Rendered = Callable[[Mapping[str, str]], Path]
 BIN = Path(sys.executable).parent
 # The package's own command forgets the exit status of the program that it carries.
@@ -66,8 +64,9 @@ def prepared(project: Path, target: Path) -> Path:
 
 
 def judge(command: list[str], project: Path) -> subprocess.CompletedProcess[str]:
+    program, *arguments = command
     environment = {**os.environ, **ENVIRONMENT}
-    return subprocess.run([BIN / command[0], *command[1:]], cwd=project, env=environment, capture_output=True, text=True)
+    return subprocess.run([BIN / program, *arguments], cwd=project, env=environment, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -11,8 +11,6 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import pytest
-
 from . import rendering
 
 URL = "https://YOUR-GIT-HOST/mcp-connector-template.git"
@@ -57,7 +55,6 @@ def test_the_copy_command_with_all_answers_renders_a_connector(template: Path, t
     assert (tmp_path / "my-connector/src/acme_crm/keys.py").is_file()
 
 
-@pytest.mark.xdist_group("network")
 def test_a_connector_runs_by_the_commands_of_its_readme(rendered: Rendered, tmp_path: Path) -> None:
     project = shutil.copytree(rendered(FULL), tmp_path / "project")
     try_it, check, locks = blocks((project / "README.md").read_text())

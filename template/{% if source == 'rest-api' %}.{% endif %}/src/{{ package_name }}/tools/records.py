@@ -7,15 +7,16 @@ from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field, NonNegativeInt, TypeAdapter
 
 from ..upstream import Upstream
 
 MAX_RESULT = 60_000  # characters of JSON in one result
 MAX_FIELD = 500  # characters of a field's JSON in a list
 
+CURSOR = TypeAdapter(tuple[str | None, NonNegativeInt, Annotated[int, Field(ge=0, le=100)]])
+
 Call = Context[Upstream, Any]
-Count = Annotated[int, Field(ge=0, le=100)]
 RecordId = Annotated[str, Field(description="Id of the record, as a search returned it")]
 
 
@@ -104,6 +105,6 @@ def decode(cursor: str | None) -> tuple[str | None, int, int]:
     if not cursor:
         return None, 0, 0
     try:
-        return TypeAdapter(tuple[str | None, Count, Count]).validate_json(base64.urlsafe_b64decode(cursor))
+        return CURSOR.validate_json(base64.urlsafe_b64decode(cursor))
     except ValueError:
         raise ToolError("This is no cursor of a search. Leave it out to begin at the first page.") from None

@@ -1,0 +1,200 @@
+"""Copying and updating from each kind of source, through the command line as people use it: never with --trust."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from . import rendering
+from .conftest import TAG
+
+GIVEN = {"project_name": "Acme CRM", "auth_mode": "none", "hosting": "compose", "source": "rest-api", "ci": "none"}
+DATA = [f"--data={name}={value}" for name, value in GIVEN.items()]
+README = rendering.TEMPLATE / "README.md.jinja"
+SEEDS = [
+    "src/acme_crm/tools/__init__.py",
+    "src/acme_crm/upstream.py",
+    "src/acme_crm/stand_in.py",
+    "tests/test_tools.py",
+]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository of the template with one release, to change at will."""
+    return rendering.snapshot(tmp_path / "template", "v1.0.0")
+
+
+def add_to_readme(repository: Path, line: str) -> None:
+    with (repository / README.relative_to(rendering.ROOT)).open("a", encoding="utf-8") as readme:
+        readme.write(f"\n{line}\n")
+
+
+def release(repository: Path, tag: str) -> None:
+    rendering.git("add", "-A", cwd=repository)
+    rendering.git("commit", "-q", "-m", tag, cwd=repository)
+    rendering.git("tag", tag, cwd=repository)
+
+
+def recorded(project: Path) -> dict[str, str]:
+    answers: dict[str, str] = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
+    return answers
+
+
+# ---------------------------------------------------------------------------------------------------------------- trust
+
+
+@pytest.mark.parametrize("setting", ["_tasks", "_migrations", "_jinja_extensions", "_external_data"])
+def test_nothing_that_needs_trust_is_in_the_template(setting: str) -> None:
+    assert setting not in yaml.safe_load((rendering.ROOT / "copier.yml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "code"),
+    [("_tasks: [date]", 4), ("_jinja_extensions: [jinja2.ext.do]", 4), ("_migrations: [{command: date}]", 0)],
+)
+def test_copier_itself_refuses_to_copy_what_needs_trust(
+    repository: Path, tmp_path: Path, setting: str, code: int
+) -> None:
+    # Shows that the copies below would fail; migrations only matter on update.
+    with (repository / "copier.yml").open("a", encoding="utf-8") as settings:
+        settings.write(f"\n{setting}\n")
+    release(repository, "v1.1.0")
+    assert rendering.copier("copy", "--defaults", *DATA, repository, tmp_path / "project").returncode == code
+
+
+# -------------------------------------------------------------------------------------------------------------- sources
+
+
+def test_the_latest_release_is_what_is_copied(repository: Path, tmp_path: Path) -> None:
+    add_to_readme(repository, "Not released.")
+    rendering.git("commit", "-q", "-a", "-m", "Work in progress", cwd=repository)
+    project = rendering.render(repository, tmp_path / "project", GIVEN)
+    assert "Not released." not in (project / "README.md").read_text(encoding="utf-8")
+    assert recorded(project)["_commit"] == "v1.0.0"
+
+
+def test_work_in_progress_is_copied_on_request(repository: Path, tmp_path: Path) -> None:
+    add_to_readme(repository, "Not even committed.")
+    done = rendering.copier("copy", "--defaults", "--vcs-ref=HEAD", *DATA, repository, tmp_path / "project")
+    assert done.returncode == 0
+    assert "Not even committed." in (tmp_path / "project/README.md").read_text(encoding="utf-8")
+
+
+def test_a_repository_is_copied_by_its_url(template: Path, tmp_path: Path) -> None:
+    rendering.git("clone", "-q", "--bare", str(template), str(tmp_path / "template.git"), cwd=tmp_path)
+    url = f"file://{tmp_path}/template.git"
+    done = rendering.copier("copy", "--defaults", *DATA, url, tmp_path / "project")
+    assert done.returncode == 0, done.stderr
+    assert recorded(tmp_path / "project")["_src_path"] == url
+    assert recorded(tmp_path / "project")["_commit"] == TAG
+
+
+def test_a_folder_without_git_is_copied(template: Path, tmp_path: Path) -> None:
+    source = shutil.copytree(template, tmp_path / "template", ignore=shutil.ignore_patterns(".git"))
+    project = rendering.render(source, tmp_path / "project", GIVEN)
+    assert "_commit" not in recorded(project)
+
+
+def test_what_is_recorded_is_the_source_and_the_answers(template: Path, tmp_path: Path) -> None:
+    project = rendering.render(template, tmp_path / "project", GIVEN)
+    identity = {"package_name": "acme_crm", "image_name": "acme-crm", "command_name": "connector"}
+    assert recorded(project) == {
+        "_commit": TAG,
+        "_src_path": str(template),
+        "project_description": "Acme CRM for AI agents, over MCP.",
+        **GIVEN,
+        **identity,
+    }
+
+
+# -------------------------------------------------------------------------------------------------------------- targets
+
+
+def test_the_next_three_commands_are_said(template: Path, tmp_path: Path) -> None:
+    target = tmp_path / "Mes projets d'été"
+    done = rendering.copier("copy", "--defaults", *DATA, "--data=command_name=acme", template, target)
+    assert (target / "README.md").exists()
+    said = done.stderr[done.stderr.index("Next:") :].strip().splitlines()
+    quoted = str(target).replace("'", "'\"'\"'")
+    assert [line.strip() for line in said] == [
+        "Next:",
+        "",
+        f"cd '{quoted}'",
+        "uv venv && uv pip install -r requirements-dev.lock -e .",
+        "uv run acme dev",
+    ]
+
+
+def test_files_that_are_there_already_are_kept(template: Path, tmp_path: Path) -> None:
+    rendering.git("init", "-q", cwd=tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/other.py").write_text("mine = True\n")
+    rendering.render(template, tmp_path, GIVEN)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "src/other.py").read_text() == "mine = True\n"
+    assert (tmp_path / ".git").is_dir()
+    assert (tmp_path / "src/acme_crm/app.py").exists()
+
+
+def test_a_file_of_the_same_name_is_not_overwritten_unasked(template: Path, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    done = rendering.copier("copy", "--defaults", *DATA, template, tmp_path)
+    assert done.returncode != 0
+    assert (tmp_path / "README.md").read_text() == "mine"
+
+
+# -------------------------------------------------------------------------------------------------------------- updates
+
+
+@pytest.fixture
+def project(repository: Path, tmp_path: Path) -> Path:
+    """A connector of the first release, under version control, with a tool edited and the stand-in deleted."""
+    project = rendering.render(repository, tmp_path / "project", GIVEN)
+    with (project / SEEDS[0]).open("a", encoding="utf-8") as tool:
+        tool.write("\n# Ours.\n")
+    (project / "src/acme_crm/stand_in.py").unlink()
+    rendering.git("init", "-q", cwd=project)
+    release(project, "start")
+    return project
+
+
+def test_an_update_brings_the_template_s_changes_and_leaves_the_owner_s_files(repository: Path, project: Path) -> None:
+    add_to_readme(repository, "Since 1.1.")
+    folder = next(path for path in (repository / "template").iterdir() if "'rest-api'" in path.name)
+    seeds = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(seeds) >= len(SEEDS)
+    for seed in seeds:
+        with seed.open("a", encoding="utf-8") as text:
+            text.write("\n# Since 1.1.\n")
+    release(repository, "v1.1.0")
+
+    done = rendering.copier("update", "--defaults", cwd=project)
+    assert done.returncode == 0, done.stderr
+
+    assert "Since 1.1." in (project / "README.md").read_text(encoding="utf-8")
+    assert recorded(project)["_commit"] == "v1.1.0"
+    rendering.git("add", "-A", cwd=project)
+    changed = rendering.git("diff", "--name-only", "HEAD", cwd=project).splitlines()
+    assert changed == [".copier-answers.yml", "README.md"]
+    assert not (project / "src/acme_crm/stand_in.py").exists()
+
+
+def test_an_update_without_a_new_release_changes_nothing(project: Path) -> None:
+    done = rendering.copier("update", "--defaults", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert rendering.git("status", "--porcelain", cwd=project) == ""
+
+
+def test_names_stay_when_the_project_is_renamed(repository: Path, project: Path) -> None:
+    done = rendering.copier("update", "--defaults", "--vcs-ref=:current:", "--data=project_name=Bolt", cwd=project)
+    assert done.returncode == 0, done.stderr
+    answers = recorded(project)
+    assert [answers[name] for name in ("project_name", "package_name", "image_name")] == [
+        "Bolt",
+        "acme_crm",
+        "acme-crm",
+    ]
+    assert (project / "README.md").read_text(encoding="utf-8").startswith("# Bolt\n")
