@@ -88,7 +88,18 @@ def environment(project: Path, site: Path) -> dict[str, str]:
     uv = Path(sys.executable).with_name("uv")
     # A copy, because the build leaves files beside pyproject.toml.
     copy = shutil.copytree(project, site.with_name(f"{site.name}-source"))
-    install = [uv, "pip", "install", "--quiet", "--no-deps", "--python", PYTHON, "--target", site, copy]
+    install: list[str | Path] = [
+        uv,
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--python",
+        PYTHON,
+        "--target",
+        site,
+        copy,
+    ]
     subprocess.run(install, check=True)
     return variables(site)
 

@@ -384,7 +384,8 @@ def test_exactly_the_questions_are_recorded_and_nothing_computed(ask: Ask) -> No
 def test_a_bad_value_on_the_command_line_ends_with_the_reason_and_writes_nothing(
     questionnaire: Path, tmp_path: Path, given: dict[str, str], words: str
 ) -> None:
-    # Copier puts a traceback before it, whatever the template does; hooks/README.md says what was tried.
+    # Copier puts a traceback before it. A template could only end without one on a line such as
+    # "'None' has no attribute 'The package would be named …'", which reads as a fault of the template.
     data = [f"--data={name}={value}" for name, value in {**GIVEN, **given}.items()]
     done = rendering.copier("copy", "--defaults", *data, questionnaire, tmp_path / "project")
     assert done.returncode == 1
@@ -413,7 +414,7 @@ def terminal(questionnaire: Path, tmp_path: Path) -> Iterator["pexpect.spawn[str
     child = pexpect.spawn(
         str(rendering.COPIER),
         ["copy", str(questionnaire), str(tmp_path / "project")],
-        env=environment,  # type: ignore[arg-type]
+        env=environment,
         dimensions=(50, 200),
         encoding="utf-8",
         timeout=20,

@@ -105,6 +105,14 @@ EXTREMES = {
         "source": "rest-api",
         "ci": "none",
     },
+    "none": {
+        "project_name": "It's " + "j" * 30 + " & Cie. (v.) =)",
+        "command_name": "c" * 30,
+        "auth_mode": "none",
+        "hosting": "compose",
+        "source": "blank",
+        "ci": "none",
+    },
     "short": {"project_name": "A", "command_name": "z", "auth_mode": "api-key", "hosting": "compose", "ci": "none"},
 }
 

@@ -98,6 +98,7 @@ def call(connector: Running, tool: str, arguments: dict[str, Any] | None = None,
             httpx2.AsyncClient(headers=dict(connector.headers), timeout=30, trust_env=False) as http,
             Client(streamable_http_client(connector.url, http_client=http), mode=era) as client,
         ):
+            await client.list_tools()  # the client checks results against the schemas of this list
             return await client.call_tool(tool, arguments or {})
 
     return asyncio.run(calling())
@@ -314,7 +315,8 @@ def test_no_secret_is_written_to_the_log(installed: Installed, chosen: Answers) 
 @each(("api-key", "blank"))
 @pytest.mark.parametrize("trusted", [True, False])
 def test_a_forwarded_address_counts_from_the_proxy_alone(installed: Installed, chosen: Answers, trusted: bool) -> None:
-    with serving(*installed(chosen), FORWARDED_ALLOW_IPS="127.0.0.1" if trusted else "10.0.0.0/8") as connector:
+    proxy = "127.0.0.1" if trusted else "10.0.0.0/8"
+    with serving(*installed(chosen), FORWARDED_ALLOW_IPS=proxy, API_KEYS="# none yet") as connector:
         forged = {"X-API-Key": "wrong", "X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
         assert httpx2.post(connector.url, headers=forged, trust_env=False).status_code == 401
         assert f"refused a key from {'203.0.113.9' if trusted else '127.0.0.1'}" in connector.log.read_text()

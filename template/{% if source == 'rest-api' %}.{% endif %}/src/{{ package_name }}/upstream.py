@@ -7,6 +7,7 @@ import asyncio
 import email.utils
 import random
 import time
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
@@ -168,11 +169,16 @@ def read(status: int, headers: httpx2.Headers, content: bytes) -> Any:
         detail = " ".join(content[:500].decode(errors="replace").split())
         raise UpstreamError(f"The system behind refuses the request ({status}): {detail} Correct it and try again.")
     if status >= 300:
-        raise UpstreamError(f"The system behind redirects ({status}). Its owner must correct UPSTREAM_URL.")
+        raise UpstreamError(
+            f"The system behind redirects elsewhere ({status}). Use an id that a search returned; "
+            "if it was one, the owner of this connector must check UPSTREAM_URL."
+        )
     try:
-        return pydantic_core.from_json(content, allow_inf_nan=False) if content else None
+        return pydantic_core.from_json(content.removeprefix(BOM_UTF8), allow_inf_nan=False) if content else None
     except ValueError as error:
-        raise UpstreamError("The system behind did not answer with JSON. Its owner must check UPSTREAM_URL.") from error
+        raise UpstreamError(
+            "The system behind did not answer with JSON. The owner of this connector must check UPSTREAM_URL."
+        ) from error
 
 
 def shaped(expected: type[T], answer: object) -> T:
@@ -188,7 +194,7 @@ def shaped(expected: type[T], answer: object) -> T:
         where = ".".join(map(str, first["loc"])) or "the whole"
         raise UpstreamError(
             f"The system behind answers in another form than expected ({where}: {first['msg']}). "
-            "Its owner must fit upstream.py to it."
+            "The owner of this connector must fit upstream.py to it."
         ) from error
 
 
