@@ -33,9 +33,9 @@ $(UV):
 
 $(ENV): requirements.lock template/requirements-dev.lock | $(UV)
 	$(UV) venv --quiet --clear --python ">=3.11" .venv
-	$(UV) pip sync --quiet --require-hashes requirements.lock
+	$(UV) pip sync --quiet --compile-bytecode --require-hashes requirements.lock
 	$(UV) venv --quiet --clear --python ">=3.11" .venv/connector
-	$(UV) pip sync --quiet --require-hashes --python .venv/connector template/requirements-dev.lock
+	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python .venv/connector template/requirements-dev.lock
 	touch $@
 
 $(PEERS): tests/peers/package-lock.json $(ENV)
