@@ -29,7 +29,7 @@ locks-check: $(ENV) ## Fail when a lock file and its pyproject.toml disagree.
 	.venv/bin/python -m tests.locks --check
 
 $(UV):
-	python3 -m pip install --quiet --disable-pip-version-check --target .tools uv==$(UV_VERSION)
+	python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target .tools uv==$(UV_VERSION)
 
 $(ENV): requirements.lock template/requirements-dev.lock | $(UV)
 	$(UV) venv --quiet --clear --python ">=3.11" .venv

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -87,6 +86,12 @@ def test_a_connector_runs_by_the_commands_of_its_readme(rendered: Rendered, tmp_
     assert (project / "requirements.lock").read_bytes() == before["requirements.lock"]
     assert (project / "requirements-dev.lock").read_bytes() == before["requirements-dev.lock"]
 
+    declared = (project / "pyproject.toml").read_text()
+    (project / "pyproject.toml").write_text(declared.replace("dependencies = [", 'dependencies = [\n    "six<2",', 1))
+    shell(locks, project)
+    assert (project / "requirements.lock").read_bytes() != before["requirements.lock"]
+    assert (project / "requirements-dev.lock").read_bytes() != before["requirements-dev.lock"]
+
 
 def test_keys_are_made_and_ended_by_the_commands_of_the_document(rendered: Rendered, tmp_path: Path) -> None:
     project = rendered(FULL)
@@ -99,9 +104,3 @@ def test_keys_are_made_and_ended_by_the_commands_of_the_document(rendered: Rende
     assert "Ada Lovelace" in shell(listed, tmp_path, **environment)
     shell(revoked.replace("revoke ID", f"revoke {key_id[1]}"), tmp_path, **environment)
     assert "No keys are stored" in shell(listed, tmp_path, **environment)
-
-
-def test_every_release_is_in_the_changelog() -> None:
-    changelog = (rendering.ROOT / "CHANGELOG.md").read_text()
-    version = tomllib.loads((rendering.ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert f"## {version}\n" in changelog
