@@ -1,4 +1,4 @@
-# Everything here fetches what it needs from PyPI and npm; only Python 3.11, pip, git, make and Node 20 must be there.
+# Everything here fetches what it needs from PyPI and npm; only Python 3.11, pip, git and make must be there.
 UV_VERSION = 0.13.9
 UV = .tools/bin/uv
 ENV = .venv/.locked

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import compose
 import pytest
+import yaml
 
 from . import rendering
 
@@ -58,8 +59,7 @@ def prepared(project: Path, target: Path) -> Path:
     shutil.copytree(project, target)
     rendering.git("init", "-q", cwd=target)
     (target / "secrets").mkdir()
-    for name in ("keys.jsonl", "upstream_auth_value"):
-        (target / "secrets" / name).touch()
+    (target / "secrets/upstream_auth_value").touch()
     return target
 
 
@@ -92,3 +92,10 @@ def test_a_planted_error_is_rejected(check: str, rendered: Rendered, tmp_path: P
     assert right in text
     (project / file).write_text(text.replace(right, wrong, 1))
     assert judge(command, project).returncode != 0
+
+
+def test_keys_are_mounted_as_a_folder_so_that_a_revoked_one_ends_at_once(rendered: Rendered) -> None:
+    project = rendered({"auth_mode": "api-key", "hosting": "compose", "source": "blank", "ci": "github"})
+    service = yaml.safe_load((project / "compose.yaml").read_text())["services"]["connector"]
+    [folder] = [mount.split(":")[1] for mount in service["volumes"]]
+    assert service["environment"]["API_KEYS_FILE"].startswith(f"{folder}/")

@@ -4,5 +4,5 @@ from .auth import CALLER_HEADERS
 
 
 def credentials(_: set[str]) -> dict[str, str]:
-    """Headers for a caller's requests; the stand-in accepts any value."""
+    """Headers for a caller's requests; any value will do."""
     return dict.fromkeys(CALLER_HEADERS, "developer")

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 READ, WRITE = "read", "write"
+READS = {"resources/read", "prompts/get"}  # methods that need `read`, as a tool that only reads does
 
 
 def scopes_of(tool: Tool) -> frozenset[str]:
@@ -37,12 +38,13 @@ class RequireScopes:
         if message["type"] != "http.request" or message.get("more_body"):
             return  # the client left before it had sent all
         try:
-            called = called_tools(message["body"])
+            requests = parse(message["body"])
         except (ValueError, RecursionError):
             # What cannot be read here must not be read differently behind.
             error = {"jsonrpc": "2.0", "id": None, "error": {"code": -32700, "message": "Parse error"}}
             return await JSONResponse(error, 400)(scope, receive, send)
-        needed: frozenset[str] = frozenset()
+        called = [str(params.get("name")) for method, params in requests if method == "tools/call"]
+        needed = {READ} if any(method in READS for method, _ in requests) else set()
         if called:
             known = {tool.name: scopes_of(tool) for tool in await self.server.list_tools()}
             needed = needed.union(*(known.get(name, {WRITE}) for name in called))
@@ -53,14 +55,12 @@ class RequireScopes:
         await self.app(scope, replay(message, receive), send)
 
 
-def called_tools(body: bytes) -> list[str]:
-    """Names of the tools that a body calls; not from `Mcp-Name`, which a 2025-era request may lack or forge."""
-    if not body.strip():
-        return []
-    parsed = json.loads(body)
-    calls = parsed if isinstance(parsed, list) else [parsed]
-    params = [call.get("params") for call in calls if isinstance(call, dict) and call.get("method") == "tools/call"]
-    return [str(p.get("name")) for p in params if isinstance(p, dict)]
+def parse(body: bytes) -> list[tuple[object, dict[str, Any]]]:
+    """Method and parameters of each request; not from `Mcp-Method`, which a 2025-era request may lack or forge."""
+    parsed = json.loads(body) if body.strip() else []
+    requests = [request for request in (parsed if isinstance(parsed, list) else [parsed]) if isinstance(request, dict)]
+    params = [request.get("params") for request in requests]
+    return [(r.get("method"), p if isinstance(p, dict) else {}) for r, p in zip(requests, params, strict=True)]
 
 
 def replay(first: Message, receive: Receive) -> Receive:

@@ -22,10 +22,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from .settings import Settings
 
 TIMEOUT = httpx2.Timeout(15.0, connect=5.0)  # seconds without a byte
-DEADLINE = 20.0  # seconds for each attempt, so that an answer that trickles ends too
+DEADLINE = 15.0  # seconds for each attempt, so that an answer that trickles ends too
+RETRIED = 8.0  # seconds in which another attempt may begin: with a last wait and attempt, a call ends within 28
 LIMITS = httpx2.Limits(max_connections=50, max_keepalive_connections=20)
 ATTEMPTS = 3
-LONGEST_WAIT = 10.0  # seconds between two attempts; an API that asks for more is left alone
+LONGEST_WAIT = 5.0  # seconds between two attempts; an API that asks for more is left alone
 MAX_ANSWER = 8 * 1024 * 1024  # bytes
 IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}  # RFC 9110 §9.2.2: only these are sent again
 BUSY = {429, 502, 503, 504}
@@ -104,13 +105,14 @@ class Upstream:
         given = {name: value for name, value in (params or {}).items() if value not in (None, "")}
         headers = httpx2.Headers(self._credentials(), encoding="latin-1")  # byte for byte as they came
         request = self._http.build_request(method, path, params=given, json=body, headers=headers)
+        began = time.monotonic()
         for attempt in range(1, ATTEMPTS + 1):
-            last, wait = attempt == ATTEMPTS, pause(attempt)
+            wait = pause(attempt)
             try:
                 async with asyncio.timeout(DEADLINE):
                     status, answered, content = await self._send(request)
             except UNSENT as error:
-                if last:
+                if last(attempt, began):
                     raise UpstreamError("The system behind cannot be reached. Try again in a minute.") from error
             except (httpx2.HTTPError, TimeoutError) as error:
                 if method not in IDEMPOTENT:
@@ -118,11 +120,11 @@ class Upstream:
                         "The system behind broke off before it answered, so the change may have been made or not. "
                         "Read the record before you try again."
                     ) from error
-                if last:
+                if last(attempt, began):
                     raise UpstreamError("The system behind did not answer in time. Try again in a minute.") from error
             else:
                 wait = max(wait, retry_after(answered) or 0)
-                if last or status not in BUSY or method not in IDEMPOTENT or wait > LONGEST_WAIT:
+                if last(attempt, began) or status not in BUSY or method not in IDEMPOTENT or wait > LONGEST_WAIT:
                     return read(status, answered, content)
             await asyncio.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
@@ -207,6 +209,11 @@ def retry_after(headers: httpx2.Headers) -> float | None:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except ValueError:
         return None
+
+
+def last(attempt: int, began: float) -> bool:
+    """Whether an attempt is the last of a call that began then (monotonic seconds)."""
+    return attempt == ATTEMPTS or time.monotonic() - began > RETRIED
 
 
 def pause(attempt: int) -> float:

@@ -23,6 +23,6 @@ def register(server: MCPServer[Upstream]) -> None:
         update_record,
         title="Update a record",
         annotations=ToolAnnotations(
-            read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True
+            read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True
         ),
     )

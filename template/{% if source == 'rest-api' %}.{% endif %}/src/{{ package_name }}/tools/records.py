@@ -52,7 +52,8 @@ async def get_record(
     """Read one record."""
     record = await upstream(ctx).get(record_id)
     if fields:
-        record = {name: value for name, value in record.items() if name in fields}
+        chosen = {name: value for name, value in record.items() if name in fields}
+        return {name: cut(value, MAX_RESULT // len(chosen)) for name, value in chosen.items()}
     if (size := len(json.dumps(record))) > MAX_RESULT:
         names = ", ".join(record)[:2000]
         raise ToolError(f"The record has {size:,} characters, too many at once. Name the `fields` you need of: {names}")
@@ -64,7 +65,7 @@ async def update_record(
     record_id: RecordId,
     changes: Annotated[dict[str, Any], Field(min_length=1, description="New values of the fields to change")],
 ) -> dict[str, Any]:
-    """Change fields of one record, and return it as it then is. Use it only when the person asked for the change."""
+    """Change fields of one record, and return it, long fields cut. Use it only when the person asked for the change."""
     return brief(await upstream(ctx).update(record_id, changes))
 
 
@@ -77,11 +78,11 @@ def brief(record: dict[str, Any]) -> dict[str, Any]:
     return {name: cut(value) for name, value in record.items()}
 
 
-def cut(value: Any) -> Any:
+def cut(value: Any, most: int = MAX_FIELD) -> Any:
     size = len(json.dumps(value))
-    if size <= MAX_FIELD:
+    if size <= most:
         return value
-    return f"{value[:MAX_FIELD]}… ({size:,} characters)" if isinstance(value, str) else f"({size:,} characters)"
+    return f"{value[:most]}… ({size:,} characters)" if isinstance(value, str) else f"({size:,} characters)"
 
 
 def fitting(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
