@@ -28,12 +28,12 @@ def choices(question: str) -> list[str]:
     """The values that a question offers."""
     offered = questions()[question]["choices"]
     assert isinstance(offered, dict)
-    return list(offered.values())
+    return [choice["value"] if isinstance(choice, dict) else choice for choice in offered.values()]
 
 
 def combinations() -> list[Answers]:
-    """Every combination of the questions that have choices."""
-    names = [name for name, question in questions().items() if "choices" in question]
+    """Every combination of the questions that have choices and are asked of everybody."""
+    names = [name for name, question in questions().items() if "choices" in question and "when" not in question]
     values = itertools.product(*(choices(name) for name in names))
     return [dict(zip(names, combination, strict=True)) for combination in values]
 

@@ -17,7 +17,12 @@ BIN = Path(sys.executable).parent
 # The package's own command forgets the exit status of the program that it carries.
 COMPOSE = str(Path(compose.__file__).with_name("docker-compose"))
 CADDY = {"PUBLIC_HOST": "connector.example.com"}
-ENVIRONMENT = {**CADDY, "UPSTREAM_URL": "https://api.example.com"}
+ENVIRONMENT = {
+    **CADDY,
+    "UPSTREAM_URL": "https://api.example.com",
+    "OAUTH_ISSUER": "https://login.example.com",
+    "OAUTH_CLIENT_ID": "connector",
+}
 
 # Each check: the file, the command that judges it, and an edit that it must reject.
 CHECKS = {
@@ -58,7 +63,7 @@ def prepared(project: Path, target: Path) -> Path:
     shutil.copytree(project, target)
     rendering.git("init", "-q", cwd=target)
     (target / "secrets").mkdir()
-    for name in ("keys.jsonl", "upstream_auth_value"):
+    for name in ("keys.jsonl", "oauth_client_secret", "upstream_auth_value"):
         (target / "secrets" / name).touch()
     return target
 

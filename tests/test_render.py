@@ -374,13 +374,13 @@ def imports(project: Path, folder: str) -> set[str]:
             found.add(str(node.module).split(".")[0])
     of = asked("m.packages_distributions()")
     foreign = found - sys.stdlib_module_names - {package(project)}
-    return {of[module][0].replace("_", "-") for module in foreign}
+    return {of[module][0].lower().replace("_", "-") for module in foreign}
 
 
 def pinned_by(names: set[str]) -> set[str]:
     """Parts that these ship separately and pin to one version, such as pydantic-core: declaring them adds nothing."""
     lines = itertools.chain.from_iterable(
-        asked("{d.name: d.requires or [] for d in m.distributions()}")[n] for n in names
+        asked("{d.name.lower(): d.requires or [] for d in m.distributions()}")[n] for n in names
     )
     return {line.split("==")[0].replace("_", "-") for line in lines if re.fullmatch(r"[\w-]+==[\d.]+", line)}
 
