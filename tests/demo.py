@@ -1,11 +1,7 @@
 """`make demo`: render a connector, start it, and call its tools with the official client in both eras."""
 
 import asyncio
-import os
 import re
-import signal
-import socket
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +11,7 @@ from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from . import rendering
+from .serving import free_port, started
 
 ANSWERS = {"auth_mode": "api-key", "hosting": "compose", "source": "rest-api", "ci": "github"}
 ERAS = {"legacy": "2025-11-25, with a handshake", "2026-07-28": "2026-07-28, each request on its own"}
@@ -55,42 +52,20 @@ def main() -> None:
         names = list(rendering.files(project))
         say(f"  {len(names)} files in {time.monotonic() - began:.1f} s, among them {', '.join(names[6:10])}")
         environment = rendering.environment(project, workspace / "site")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
+        origin = f"http://127.0.0.1:{port}"
         say(f"\nStarting: PORT={port} connector dev")
-        process = subprocess.Popen(
-            ["connector", "dev"],
-            cwd=project,
-            env={**environment, "PORT": str(port)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,  # its reloader has a child, which ends with it
-        )
-        try:
-            assert process.stdout
-            printed = ""
-            while "curl" not in printed:
-                line = process.stdout.readline()
-                assert line, "the connector ended"
-                printed += line
-            say(printed.rstrip())
+        (workspace / "run").mkdir()
+        variables = {**environment, "PORT": str(port)}
+        live = f"{origin}/health/live"
+        with started(["connector", "dev"], variables, workspace / "run", origin, live, {}) as connector:
+            [printed, *_] = re.findall(r"  URL .*  curl [^\n]*", connector.log.read_text(), re.DOTALL)
+            say(f"\n{printed}")
             key = re.search(r"Authorization: (Bearer \S+?)'", printed)
             assert key
-            url = f"http://127.0.0.1:{port}/mcp"
-            for _ in range(100):
-                try:
-                    httpx2.get(f"http://127.0.0.1:{port}/health/live")
-                    break
-                except httpx2.TransportError:
-                    time.sleep(0.1)
-            say(f"\nWithout a key: HTTP {httpx2.post(url).status_code}")
+            say(f"\nWithout a key: HTTP {httpx2.post(connector.url).status_code}")
             for era in ERAS:
-                asyncio.run(call(url, {"Authorization": key[1]}, era))
-        finally:
-            os.killpg(process.pid, signal.SIGINT)
-            process.wait(10)
+                asyncio.run(call(connector.url, {"Authorization": key[1]}, era))
     say("\nDone: rendered, started, called, and removed again.")
 
 

@@ -34,11 +34,12 @@ def main() -> None:
                 project = rendering.render(template, Path(folder) / rendering.label(answers), answers)
                 count, lines = len(rendering.files(project)), template_owned_lines(project)
                 print(f"{rendering.label(answers):40} {count:5} {lines:34}")
-        data = [f"--data={name}={value}" for name, value in {"project_name": "Acme CRM", **answers}.items()]
         copies, starts = [], []
         for round in range(ROUNDS):  # side by side, so that both meet the same load
             target = Path(folder) / f"copy{round}"
-            copies.append(seconds(rendering.COPIER, "copy", "--quiet", "--defaults", *data, template, target))
+            copies.append(
+                seconds(rendering.COPIER, "copy", "--quiet", "--defaults", *rendering.data(answers), template, target)
+            )
             starts.append(seconds(rendering.COPIER, "--version"))
         copy, start = statistics.median(copies), statistics.median(starts)
         print(f"\ncopier copy of {rendering.label(answers)}: {copy:.2f} s, {copy / start:.1f} times `copier --version`")

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import yaml
@@ -16,6 +16,8 @@ PYTHON = ROOT / ".venv/connector/bin/python"  # holds exactly what template/requ
 COPIER = Path(sys.executable).with_name("copier")
 
 Answers = dict[str, str]
+Rendered = Callable[[Mapping[str, str]], Path]  # the fixture `rendered`
+Installed = Callable[[Mapping[str, str]], tuple[Path, dict[str, str]]]  # the fixture `installed`
 
 
 def questions() -> dict[str, dict[str, object]]:
@@ -70,10 +72,14 @@ def copier(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Comple
     return subprocess.run([COPIER, *arguments], cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
 
+def data(answers: Mapping[str, str]) -> list[str]:
+    """Answers as options of copier's command line."""
+    return [f"--data={name}={value}" for name, value in {"project_name": "Acme CRM", **answers}.items()]
+
+
 def render(template: Path, target: Path, answers: Mapping[str, str]) -> Path:
     """A connector for these answers, by the command line that the README gives."""
-    data = [f"--data={name}={value}" for name, value in {"project_name": "Acme CRM", **answers}.items()]
-    done = copier("copy", "--quiet", "--defaults", *data, template, target)
+    done = copier("copy", "--quiet", "--defaults", *data(answers), template, target)
     assert done.returncode == 0, done.stderr
     return target
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from .rendering import PYTHON, ROOT
+from .rendering import PYTHON, ROOT, Installed
 from .serving import Running, answers, free_port, serving, started
 
 SUITE = ROOT / "tests/peers/node_modules/@modelcontextprotocol/conformance"
@@ -75,7 +75,6 @@ UNSCORED_TOOLS = {
 Checks = list[dict[str, object]]
 Scenarios = dict[str, Checks]
 Record = Callable[[str, object], None]
-Installed = Callable[[Mapping[str, str]], tuple[Path, dict[str, str]]]
 
 
 def suite(url: str, revision: str, results: Path) -> Scenarios:

@@ -19,7 +19,7 @@ from mcp.client.streamable_http import streamable_http_client
 from . import rendering
 from .serving import Running, free_port, serving, started
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("datasette")]
+pytestmark = pytest.mark.anyio
 
 Row = dict[str, str]
 

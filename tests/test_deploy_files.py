@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import compose
@@ -12,8 +11,8 @@ import pytest
 import yaml
 
 from . import rendering
+from .rendering import Rendered
 
-Rendered = Callable[[Mapping[str, str]], Path]
 BIN = Path(sys.executable).parent
 # The package's own command forgets the exit status of the program that it carries.
 COMPOSE = str(Path(compose.__file__).with_name("docker-compose"))

@@ -4,19 +4,17 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from . import rendering
+from .rendering import Rendered
+from .serving import free_port
 
 URL = "https://YOUR-GIT-HOST/mcp-connector-template.git"
 FULL = {"auth_mode": "api-key", "hosting": "compose", "source": "rest-api", "ci": "github"}
 README = (rendering.ROOT / "README.md").read_text()
-
-Rendered = Callable[[Mapping[str, str]], Path]
 
 
 def blocks(markdown: str) -> list[str]:
@@ -61,9 +59,7 @@ def test_a_connector_runs_by_the_commands_of_its_readme(rendered: Rendered, tmp_
     shell("\n".join(prepare), project)
 
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         start.split(),
         cwd=project,

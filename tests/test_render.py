@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,8 +20,7 @@ import yaml
 
 from . import rendering
 from .conftest import once
-
-Rendered = Callable[[Mapping[str, str]], Path]
+from .rendering import Rendered
 
 MATRIX = [pytest.param(answers, id=rendering.label(answers)) for answers in rendering.combinations()]
 # One of each kind of Python code: the pipeline changes none of it.

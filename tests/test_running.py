@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,10 +24,8 @@ from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult
 
-from .rendering import Answers, run
+from .rendering import Answers, Installed, run
 from .serving import Running, answers, free_port, serving, started
-
-Installed = Callable[[Mapping[str, str]], tuple[Path, dict[str, str]]]
 
 COOKIE = "a-cookie-of-the-system"
 ERAS = ["legacy", "2026-07-28"]

@@ -28,6 +28,7 @@ class RequireScopes:
 
     def __init__(self, app: ASGIApp, server: MCPServer[Any]) -> None:
         self.app, self.server = app, server
+        self.known: dict[str, frozenset[str]] = {}  # what each tool needs; tools never change while the connector runs
         self.limited = RequestBodyLimitMiddleware(self._check, DEFAULT_MAX_REQUEST_BODY_SIZE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,8 +47,8 @@ class RequireScopes:
         called = [str(params.get("name")) for method, params in requests if method == "tools/call"]
         needed = {READ} if any(method in READS for method, _ in requests) else set()
         if called:
-            known = {tool.name: scopes_of(tool) for tool in await self.server.list_tools()}
-            needed = needed.union(*(known.get(name, {WRITE}) for name in called))
+            self.known = self.known or {tool.name: scopes_of(tool) for tool in await self.server.list_tools()}
+            needed = needed.union(*(self.known.get(name, {WRITE}) for name in called))
         if not needed <= set(scope["auth"].scopes):
             challenge = f'Bearer error="insufficient_scope", scope="{" ".join(sorted(needed))}"'
             headers = {"WWW-Authenticate": challenge, "Cache-Control": "no-store"}
@@ -59,8 +60,7 @@ def parse(body: bytes) -> list[tuple[object, dict[str, Any]]]:
     """Method and parameters of each request; not from `Mcp-Method`, which a 2025-era request may lack or forge."""
     parsed = json.loads(body) if body.strip() else []
     requests = [request for request in (parsed if isinstance(parsed, list) else [parsed]) if isinstance(request, dict)]
-    params = [request.get("params") for request in requests]
-    return [(r.get("method"), p if isinstance(p, dict) else {}) for r, p in zip(requests, params, strict=True)]
+    return [(r.get("method"), params if isinstance(params := r.get("params"), dict) else {}) for r in requests]
 
 
 def replay(first: Message, receive: Receive) -> Receive:
