@@ -3,7 +3,10 @@
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Set
+from typing import Any
 
+from mcp.server import MCPServer
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
@@ -13,16 +16,19 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .keys import PREFIX, Key, KeyRing, KeysUnreadable
+from .scopes import Policy, RequireScopes
 from .settings import Settings
 
 logger = logging.getLogger(__name__)
+
+POLICY = Policy(always=frozenset(), read=frozenset({"read"}), write=frozenset({"write"}))
 
 
 class Authenticate:
     """Let only callers with a valid key reach the protocol layer."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self.app = AuthContextMiddleware(app)
+    def __init__(self, app: ASGIApp, settings: Settings, server: MCPServer[Any]) -> None:
+        self.app = AuthContextMiddleware(RequireScopes(app, server, POLICY, challenge))
         self.keys = KeyRing(settings.api_keys, settings.api_keys_file)
         self.failures = Failures()
 
@@ -43,7 +49,7 @@ class Authenticate:
             logger.warning("refused a key from %s", address)
             if wait := max(self.failures.count(address), self.failures.count(claimed_id(key))):
                 return await refuse(429, "too many wrong keys", retry_after=wait)(scope, receive, send)
-            return await refuse(401, "invalid_token", 'Bearer error="invalid_token"')(scope, receive, send)
+            return await refuse(401, "invalid_token", challenge("invalid_token"))(scope, receive, send)
         scope = {**scope, "user": user(known), "auth": AuthCredentials(sorted(known.scopes))}
         await self.app(scope, receive, send)
 
@@ -63,11 +69,16 @@ def user(key: Key) -> AuthenticatedUser:
     return AuthenticatedUser(AccessToken(token="", client_id=key.id, subject=key.owner, scopes=sorted(key.scopes)))
 
 
-def refuse(status: int, error: str, challenge: str | None = None, retry_after: int | None = None) -> JSONResponse:
-    """A refusal. Without `resource_metadata`: it would start an OAuth flow that cannot end."""
+def challenge(error: str, scopes: Set[str] = frozenset()) -> str:
+    """The `WWW-Authenticate` value. Without `resource_metadata`: it would start an OAuth flow that cannot end."""
+    named = f', scope="{" ".join(sorted(scopes))}"' if scopes else ""
+    return f'Bearer error="{error}"{named}'
+
+
+def refuse(status: int, error: str, authenticate: str | None = None, retry_after: int | None = None) -> JSONResponse:
     headers = {"Cache-Control": "no-store"}
-    if challenge:
-        headers["WWW-Authenticate"] = challenge
+    if authenticate:
+        headers["WWW-Authenticate"] = authenticate
     if retry_after:
         headers["Retry-After"] = str(retry_after)
     return JSONResponse({"error": error}, status, headers)

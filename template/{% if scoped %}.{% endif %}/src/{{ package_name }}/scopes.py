@@ -1,6 +1,8 @@
 """Scopes: what a caller who is known may do (RFC 6750 §3.1)."""
 
 import json
+from collections.abc import Callable, Set
+from dataclasses import dataclass
 from typing import Any
 
 from mcp.server import MCPServer
@@ -9,30 +11,43 @@ from mcp_types import Tool
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-READ, WRITE = "read", "write"
-READS = {"resources/read", "prompts/get"}  # methods that need `read`, as a tool that only reads does
+READS = {"resources/read", "prompts/get"}  # methods that need what a tool which only reads does
+Challenge = Callable[[str, Set[str]], str]  # the `WWW-Authenticate` value for an error and the scopes that are needed
 
 
-def scopes_of(tool: Tool) -> frozenset[str]:
-    """What a caller needs for a tool: `read` if it only reads, else `write`.
+@dataclass(frozen=True)
+class Policy:
+    """Which scopes are needed: for every request, for tools that only read, and for the rest."""
 
-    A tool names other scopes itself with `meta={"scopes": ["orders:refund"]}` where it is registered.
-    """
-    if tool.meta and "scopes" in tool.meta:
-        return frozenset(tool.meta["scopes"])
-    return frozenset({READ if tool.annotations and tool.annotations.read_only_hint else WRITE})
+    always: frozenset[str]
+    read: frozenset[str]
+    write: frozenset[str]
+
+    def needed(self, tool: Tool) -> frozenset[str]:
+        """What a tool needs beyond `always`.
+
+        A tool names scopes of its own with `meta={"scopes": ["orders:refund"]}` where it is registered.
+        """
+        if tool.meta and "scopes" in tool.meta:
+            return frozenset(tool.meta["scopes"])
+        return self.read if tool.annotations and tool.annotations.read_only_hint else self.write
 
 
 class RequireScopes:
     """Refuse calls of tools whose scopes the caller lacks, before the protocol layer sees them."""
 
-    def __init__(self, app: ASGIApp, server: MCPServer[Any]) -> None:
-        self.app, self.server = app, server
-        self.known: dict[str, frozenset[str]] = {}  # what each tool needs; tools never change while the connector runs
+    def __init__(self, app: ASGIApp, server: MCPServer[Any], policy: Policy, challenge: Challenge) -> None:
+        self.app, self.server, self.policy, self.challenge = app, server, policy, challenge
+        self.known: dict[str, frozenset[str]] = {}
         self.limited = RequestBodyLimitMiddleware(self._check, DEFAULT_MAX_REQUEST_BODY_SIZE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.limited(scope, receive, send)
+
+    async def needs(self) -> dict[str, frozenset[str]]:
+        """What each tool needs, by its name. Read once: tools never change while the connector runs."""
+        self.known = self.known or {tool.name: self.policy.needed(tool) for tool in await self.server.list_tools()}
+        return self.known
 
     async def _check(self, scope: Scope, receive: Receive, send: Send) -> None:
         message = await receive()  # the whole body: the limit has collected it
@@ -45,13 +60,14 @@ class RequireScopes:
             error = {"jsonrpc": "2.0", "id": None, "error": {"code": -32700, "message": "Parse error"}}
             return await JSONResponse(error, 400)(scope, receive, send)
         called = [str(params.get("name")) for method, params in requests if method == "tools/call"]
-        needed = {READ} if any(method in READS for method, _ in requests) else set()
+        needed = self.policy.always
+        if any(method in READS for method, _ in requests):
+            needed = needed | self.policy.read
         if called:
-            self.known = self.known or {tool.name: scopes_of(tool) for tool in await self.server.list_tools()}
-            needed = needed.union(*(self.known.get(name, {WRITE}) for name in called))
+            known = await self.needs()
+            needed = needed.union(*(known.get(name, self.policy.write) for name in called))
         if not needed <= set(scope["auth"].scopes):
-            challenge = f'Bearer error="insufficient_scope", scope="{" ".join(sorted(needed))}"'
-            headers = {"WWW-Authenticate": challenge, "Cache-Control": "no-store"}
+            headers = {"WWW-Authenticate": self.challenge("insufficient_scope", needed), "Cache-Control": "no-store"}
             return await JSONResponse({"error": "insufficient_scope"}, 403, headers)(scope, receive, send)
         await self.app(scope, replay(message, receive), send)
 

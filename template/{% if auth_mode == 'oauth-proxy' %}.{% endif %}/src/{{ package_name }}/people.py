@@ -1,0 +1,113 @@
+"""The identity provider: where people log in, and who the person behind one of its tokens is."""
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+from fastmcp.server.auth import AccessToken, TokenVerifier
+
+from .issuer import IssuerUnavailable, discover
+from .state import unavailable
+
+if TYPE_CHECKING:
+    from .settings import Settings
+
+logger = logging.getLogger(__name__)
+
+REMEMBERED = 4096  # people; of more, those not seen for longest are forgotten
+
+
+class IdentityProvider(TokenVerifier):
+    """Asks the identity provider who a token is for (OpenID Connect Core §5.3), and remembers that for a while."""
+
+    def __init__(self, settings: "Settings", http: httpx2.AsyncClient) -> None:
+        super().__init__(required_scopes=list(settings.oauth_scopes))
+        self.settings, self.http = settings, http
+        self.endpoints: dict[str, str] = {}
+        self._finding = asyncio.Lock()
+        self._people: OrderedDict[bytes, tuple[AccessToken, float]] = OrderedDict()
+
+    async def find(self) -> dict[str, str]:
+        """Its endpoints by their names in the metadata, from the settings or else from discovery.
+
+        Raises:
+            IssuerUnavailable: It does not answer, or its documents cannot be used; the message says why.
+        """
+        settings = self.settings
+        async with self._finding:
+            if not self.endpoints:
+                found: dict[str, str] = {}
+                for name, url in {
+                    "authorization_endpoint": settings.oauth_authorization_url,
+                    "token_endpoint": settings.oauth_token_url,
+                    "userinfo_endpoint": settings.oauth_userinfo_url,
+                }.items():
+                    found[name] = url or (await discover(self.http, settings.oauth_issuer, name))[name]
+                self.endpoints = found
+        return self.endpoints
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """The person for whom the identity provider issued a token, or None if it is not good or they may not call.
+
+        Someone whom it has named before goes on while it is down.
+        """
+        digest = hashlib.sha256(token.encode()).digest()
+        known, until = self._people.get(digest, (None, 0.0))
+        if time.monotonic() < until:
+            self._people.move_to_end(digest)
+            return known
+        try:
+            claims = await self._ask(token)
+        except IssuerUnavailable as error:
+            if known:
+                return known
+            raise unavailable(str(error)) from error
+        self._people.pop(digest, None)
+        if claims is None or not may_call(claims, self.settings.oauth_allowed_users, self.settings.oauth_domain_claim):
+            return None
+        subject = str(claims.get("sub") or claims.get("id"))
+        person = AccessToken(token=token, client_id="", scopes=[], subject=subject, claims=claims)
+        self._people[digest] = person, time.monotonic() + self.settings.oauth_cache_seconds
+        if len(self._people) > REMEMBERED:
+            self._people.popitem(last=False)
+        return person
+
+    async def _ask(self, token: str) -> dict[str, Any] | None:
+        try:
+            place = (await self.find())["userinfo_endpoint"]
+            headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+            answer = await self.http.get(place, headers=headers)
+        except (httpx2.HTTPError, IssuerUnavailable) as error:
+            raise IssuerUnavailable(f"the identity provider: {str(error) or type(error).__name__}") from error
+        slowed = answer.status_code == 403 and answer.headers.get("x-ratelimit-remaining") == "0"  # so says GitHub
+        if answer.status_code in {400, 401, 403} and not slowed:
+            return None
+        try:
+            claims = answer.raise_for_status().json()
+        except (httpx2.HTTPError, ValueError) as error:
+            raise IssuerUnavailable(f"{place} answers {answer.status_code}, not who a token is for") from error
+        return claims if isinstance(claims, dict) and (claims.get("sub") or claims.get("id")) else None
+
+
+def may_call(claims: Mapping[str, Any], allowed: tuple[str, ...], domain_claim: str = "") -> bool:
+    """Whether OAUTH_ALLOWED_USERS names this person: by subject, verified e-mail address or domain, or all of them.
+
+    An address that the identity provider has not verified is whatever the person typed. Its domain says who has the
+    mailbox; where accounts belong to organisations, OAUTH_DOMAIN_CLAIM says which.
+    """
+    # OpenID Connect names people by `sub`; GitHub by a number, and by a login that may become another's.
+    names = {str(claims["sub"])} if claims.get("sub") else {str(claims.get(name)) for name in ("id", "login")}
+    email = str(claims.get("email", "")).lower()
+    if email and str(claims.get("email_verified", "")).lower() == "true":
+        domain = str(claims.get(domain_claim, "")).lower() if domain_claim else email.rpartition("@")[2]
+        names |= {email, *([f"@{domain}"] if domain else [])}
+    named = {word.lower() if "@" in word else word for word in allowed}
+    if "*" in allowed or names & named:
+        return True
+    logger.warning("%s has logged in and is not among OAUTH_ALLOWED_USERS", sorted(names))
+    return False

@@ -1,0 +1,44 @@
+"""What `dev` puts in the place of an identity provider: one on this machine."""
+
+import functools
+import os
+import socket
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+if TYPE_CHECKING:
+    from .dev_idp import Provider
+
+AUDIENCE = "connector-on-this-machine"
+SCOPES = ["read", "write"]
+
+
+@functools.cache
+def identity_provider() -> "Provider":
+    """A running development identity provider; it ends with this process."""
+    try:
+        from .dev_idp import Provider, create_idp
+    except ModuleNotFoundError:
+        sys.exit("The image has no development identity provider. Use `serve`, or run `dev` from the source.")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    provider = Provider(f"http://127.0.0.1:{port}", AUDIENCE, SCOPES)
+    server = uvicorn.Server(uvicorn.Config(create_idp(provider), port=port, log_config=None))
+    threading.Thread(target=server.run, daemon=True).start()
+    while not server.started:
+        time.sleep(0.01)
+    return provider
+
+
+def credentials(missing: set[str]) -> dict[str, str]:
+    """Headers for a caller's requests. Where no issuer is set, one is started, and a token of its taken."""
+    if "oauth_issuer" not in missing:
+        return {"Authorization": "Bearer YOUR_TOKEN"}
+    provider = identity_provider()
+    os.environ |= {"OAUTH_ISSUER": provider.issuer, "OAUTH_AUDIENCE": AUDIENCE, **provider.tokens.settings}
+    return {"Authorization": f"Bearer {provider.issue(scope=' '.join(SCOPES))}"}

@@ -1,0 +1,75 @@
+"""The issuer: where its endpoints are."""
+
+from typing import Annotated, Any
+
+import httpx2
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_settings import NoDecode
+
+LONGEST = 16 * 1024  # characters of a token
+
+
+class IssuerUnavailable(Exception):
+    """Nobody can be asked whether a token is good; the message says why."""
+
+
+async def read(http: httpx2.AsyncClient, url: str) -> Any:
+    """The JSON that the issuer has there, or None.
+
+    Raises:
+        IssuerUnavailable: It does not answer.
+    """
+    try:
+        answer = await http.get(url)
+        return answer.json() if answer.status_code == 200 else None
+    except httpx2.HTTPError as error:
+        raise IssuerUnavailable(f"it does not answer ({type(error).__name__})") from error
+    except (ValueError, RecursionError):
+        return None
+
+
+async def discover(http: httpx2.AsyncClient, issuer: str, endpoint: str) -> dict[str, Any]:
+    """The issuer's metadata, with a usable URL as `endpoint` (OpenID Connect Discovery §4, RFC 8414 §3).
+
+    Raises:
+        IssuerUnavailable: There is no answer, or no document names exactly this issuer and the endpoint.
+    """
+    url = httpx2.URL(issuer)
+    places = [
+        f"{issuer.rstrip('/')}/.well-known/openid-configuration",
+        str(url.copy_with(path=f"/.well-known/oauth-authorization-server{url.path.rstrip('/')}")),
+    ]
+    wrong = f"it has no discovery document at {places[0]}"
+    for place in places:
+        document = await read(http, place)
+        if not isinstance(document, dict) or not (named := document.get("issuer")):
+            continue
+        if named != issuer:
+            wrong = f"its discovery document names the issuer {named!r}; set exactly that, slash included"
+            continue
+        try:
+            https_url(document[endpoint])
+            return document
+        except (KeyError, TypeError, ValueError):
+            wrong = f"its discovery document at {place} has no https URL as {endpoint}"
+    raise IssuerUnavailable(wrong)
+
+
+def https_url(value: str) -> str:
+    try:
+        url = httpx2.URL(value)
+    except httpx2.InvalidURL:
+        raise ValueError("must be an https URL") from None
+    if url.scheme not in {"http", "https"} or not url.host or url.query or url.fragment or url.userinfo:
+        raise ValueError("must be an https URL without user name, query or fragment")
+    if url.scheme == "http" and url.host not in {"localhost", "127.0.0.1", "::1"}:
+        raise ValueError("must begin with https; http is for this machine alone")
+    return value  # as it is written: issuers are compared byte by byte (RFC 8414 §3.3)
+
+
+def words(value: object) -> object:
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+HttpsUrl = Annotated[str, AfterValidator(https_url)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(words)]
