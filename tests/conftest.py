@@ -75,7 +75,7 @@ def installed(
         project = rendered(answers)
         site = shared / "installed" / rendering.label(answers)
         once(site, lambda: rendering.environment(project, site))
-        return project, rendering.variables(site)
+        return project, rendering.variables(project, site)
 
     return get
 

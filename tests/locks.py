@@ -1,7 +1,7 @@
 """Make the lock files again, or check that they agree with what they lock.
 
-A connector's locks are rendered from `template/requirements*.lock`: one pair for each dependency set. All combinations
-have the same set today; `dependency_sets` finds out, so a combination that differs is seen.
+A connector's locks are rendered from `locks/SET/`; which set it needs is a fact of its auth mode. Every combination
+that declares other dependencies is compiled, so one that does not come out as its set says is seen.
 """
 
 import shutil
@@ -23,16 +23,17 @@ def compile_locks(project: Path, locks: dict[str, list[str]]) -> None:
         subprocess.run([uv, "pip", "compile", "-q", "pyproject.toml", *options, "-o", name], cwd=project, check=True)
 
 
-def dependency_sets(workspace: Path) -> dict[str, Path]:
-    """A rendered project for each different set of dependencies."""
+def dependency_sets(workspace: Path) -> list[tuple[Path, Path]]:
+    """For each different set of dependencies, the folder of its locks and a rendered project that has them."""
     template = rendering.snapshot(workspace / "template", "v1000.0.0")
-    found: dict[str, Path] = {}
+    found: dict[str, tuple[Path, Path]] = {}
     for answers in rendering.combinations():
         if answers["ci"] == "none":  # which pipeline runs does not change what is installed
             project = rendering.render(template, workspace / rendering.label(answers), answers)
             declared = tomllib.loads((project / "pyproject.toml").read_text())["project"]
-            found.setdefault(str((declared["dependencies"], declared["optional-dependencies"])), project)
-    return found
+            declared_set = str((declared["dependencies"], declared["optional-dependencies"]))
+            found.setdefault(declared_set, (rendering.LOCKS / rendering.lock_set(project), project))
+    return list(found.values())
 
 
 def main(check: bool) -> int:
@@ -40,7 +41,7 @@ def main(check: bool) -> int:
     with tempfile.TemporaryDirectory() as folder:
         for place, project, locks in [
             (rendering.ROOT, rendering.ROOT, {"requirements.lock": ["--extra", "dev"]}),
-            *((rendering.TEMPLATE, project, LOCKS) for project in dependency_sets(Path(folder)).values()),
+            *((place, project, LOCKS) for place, project in dependency_sets(Path(folder))),
         ]:
             work = Path(folder) / "work"
             shutil.rmtree(work, ignore_errors=True)

@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = ROOT / "template"
-PYTHON = ROOT / ".venv/connector/bin/python"  # holds exactly what template/requirements-dev.lock names
+LOCKS = ROOT / "locks"  # the locks of rendered connectors, a folder for each set of dependencies
 COPIER = Path(sys.executable).with_name("copier")
 
 Answers = dict[str, str]
@@ -30,12 +30,12 @@ def choices(question: str) -> list[str]:
     """The values that a question offers."""
     offered = questions()[question]["choices"]
     assert isinstance(offered, dict)
-    return list(offered.values())
+    return [choice["value"] if isinstance(choice, dict) else choice for choice in offered.values()]
 
 
 def combinations() -> list[Answers]:
-    """Every combination of the questions that have choices."""
-    names = [name for name, question in questions().items() if "choices" in question]
+    """Every combination of the questions that have choices and are asked of everybody."""
+    names = [name for name, question in questions().items() if "choices" in question and "when" not in question]
     values = itertools.product(*(choices(name) for name in names))
     return [dict(zip(names, combination, strict=True)) for combination in values]
 
@@ -101,19 +101,35 @@ def environment(project: Path, site: Path) -> dict[str, str]:
         "--quiet",
         "--no-deps",
         "--python",
-        PYTHON,
+        python(project),
         "--target",
         site,
         copy,
     ]
     subprocess.run(install, check=True)
-    return variables(site)
+    return variables(project, site)
 
 
-def variables(site: Path) -> dict[str, str]:
+def lock_set(project: Path) -> str:
+    """The folder under locks/ that a project's locks are from."""
+    lock = (project / "requirements-dev.lock").read_bytes()
+    [same] = [folder.name for folder in LOCKS.iterdir() if (folder / "requirements-dev.lock").read_bytes() == lock]
+    return same
+
+
+def python(project: Path) -> Path:
+    """The interpreter that has exactly what a project's requirements-dev.lock names."""
+    return interpreter(lock_set(project))
+
+
+def interpreter(locks: str = "base") -> Path:
+    return ROOT / ".venv" / locks / "bin/python"
+
+
+def variables(project: Path, site: Path) -> dict[str, str]:
     """What `environment` gave for a site that is there already."""
     kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
-    path = f"{site / 'bin'}:{PYTHON.parent}:/usr/local/bin:/usr/bin:/bin"
+    path = f"{site / 'bin'}:{python(project).parent}:/usr/local/bin:/usr/bin:/bin"
     return {**kept, "PATH": path, "PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
 
 

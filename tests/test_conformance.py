@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
-from .rendering import PYTHON, ROOT, Installed
+from .rendering import ROOT, Installed, python
 from .serving import Running, answers, free_port, serving, started
 
 SUITE = ROOT / "tests/peers/node_modules/@modelcontextprotocol/conformance"
@@ -83,9 +84,14 @@ def suite(url: str, revision: str, results: Path) -> Scenarios:
     command += ["--requirements", revision]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert "=== SUMMARY ===" in done.stdout, done.stdout + done.stderr
+    return found_in(results)
+
+
+def found_in(results: Path, kind: str = "server") -> Scenarios:
+    """What the suite wrote down, by scenario."""
     found = {}
     for folder in results.iterdir():
-        scenario = re.fullmatch(r"server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z", folder.name)
+        scenario = re.fullmatch(rf"{kind}-(.+)-\d{{4}}-\d\d-\d\dT[\d-]+Z", folder.name)
         assert scenario, folder
         found[scenario[1]] = json.loads((folder / "checks.json").read_text())
     return found
@@ -143,13 +149,22 @@ def url(mode: str, installed: Installed, tmp_path_factory: pytest.TempPathFactor
 @contextmanager
 def with_credentials(project: Path, env: Mapping[str, str], folder: Path) -> Iterator[Running]:
     """A connector behind a proxy that adds a caller's credential, because the suite cannot send one."""
-    port = free_port()
-    origin = f"http://127.0.0.1:{port}"
-    with serving(project, env, PUBLIC_URL=origin) as connector:
-        proxy: list[str | Path] = [BIN / "caddy", "reverse-proxy", f"--from=http://:{port}", f"--to={connector.origin}"]
-        proxy += [f"--header-up={name}: {value}" for name, value in connector.headers.items()]
-        with started(proxy, {"HOME": str(folder)}, folder, origin, f"{origin}/health/live", {}) as running:
-            yield running
+    origin = f"http://127.0.0.1:{free_port()}"
+    with (
+        serving(project, env, PUBLIC_URL=origin) as connector,
+        adding(connector.headers, connector, origin, folder) as proxy,
+    ):
+        yield proxy
+
+
+@contextmanager
+def adding(headers: Mapping[str, str], connector: Running, origin: str, folder: Path) -> Iterator[Running]:
+    """A proxy at `origin` that adds these headers to what it brings to a connector, for whatever host that is."""
+    every_host = f"http://:{urlsplit(origin).port}"
+    proxy: list[str | Path] = [BIN / "caddy", "reverse-proxy", f"--from={every_host}", f"--to={connector.origin}"]
+    proxy += [f"--header-up={name}: {value}" for name, value in headers.items()]
+    with started(proxy, {"HOME": str(folder)}, folder, origin, f"{origin}/health/live", {}) as running:
+        yield running
 
 
 class WithFixtures(NamedTuple):
@@ -163,7 +178,7 @@ class WithFixtures(NamedTuple):
 def with_fixtures(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> WithFixtures:
     """The suite run against a connector with its fixtures beside the connector's own tools."""
     project, env = installed({"auth_mode": "none", "hosting": "compose", "source": "blank"})
-    command: list[str | Path] = [PYTHON, "-m", "tests.conformance.serve", answers(project)["package_name"]]
+    command: list[str | Path] = [python(project), "-m", "tests.conformance.serve", answers(project)["package_name"]]
     with serving(project, env, command=command, PYTHONPATH=f"{env['PYTHONPATH']}:{ROOT}") as connector:
         found = {each: suite(connector.url, each, tmp_path_factory.mktemp("results")) for each in REVISIONS}
         return WithFixtures(found, set(re.findall(r"Unknown (?:tool|prompt): (\w+)", connector.log.read_text())))
@@ -212,7 +227,7 @@ app.TransportSecuritySettings = lambda **_: TransportSecuritySettings(enable_dns
 sys.argv[1:] = ["serve"]
 cli.main()
 """
-    with serving(project, env, command=[PYTHON, "-c", careless]) as connector:
+    with serving(project, env, command=[python(project), "-c", careless]) as connector:
         found = suite(connector.url, "2026-07-28", tmp_path)
     assert not_passed(found).keys() >= {"dns-rebinding-protection"}
     assert passed(found["tools-list"])

@@ -17,7 +17,13 @@ BIN = Path(sys.executable).parent
 # The package's own command forgets the exit status of the program that it carries.
 COMPOSE = str(Path(compose.__file__).with_name("docker-compose"))
 CADDY = {"PUBLIC_HOST": "connector.example.com"}
-ENVIRONMENT = {**CADDY, "UPSTREAM_URL": "https://api.example.com"}
+ENVIRONMENT = {
+    **CADDY,
+    "UPSTREAM_URL": "https://api.example.com",
+    "OAUTH_ISSUER": "https://login.example.com",
+    "OAUTH_CLIENT_ID": "connector",
+    "OAUTH_ALLOWED_USERS": "@example.com",
+}
 
 # Each check: the file, the command that judges it, and an edit that it must reject.
 CHECKS = {
@@ -58,7 +64,8 @@ def prepared(project: Path, target: Path) -> Path:
     shutil.copytree(project, target)
     rendering.git("init", "-q", cwd=target)
     (target / "secrets").mkdir()
-    (target / "secrets/upstream_auth_value").touch()
+    for name in ("oauth_client_secret", "signing_key", "state_key", "upstream_auth_value"):
+        (target / "secrets" / name).touch()
     return target
 
 

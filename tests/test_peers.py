@@ -29,7 +29,7 @@ class Tool(NamedTuple):
     """A tool of a source, a call of it, and what the call must return."""
 
     name: str
-    arguments: dict[str, str]
+    arguments: dict[str, object]
     result: dict[str, object]
 
 

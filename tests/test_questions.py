@@ -191,7 +191,7 @@ def dependencies() -> tuple[set[str], set[str]]:
         commands = [p.stem for p in pathlib.Path(sys.executable).parent.iterdir() if not p.name.startswith("python3.")]
         print(json.dumps([list(m.packages_distributions()), names, commands]))
     """
-    done = subprocess.run([rendering.PYTHON, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([rendering.interpreter(), "-c", program], capture_output=True, text=True, check=True)
     modules, distributions, commands = json.loads(done.stdout)
     public = {name for name in modules if re.fullmatch("[a-z][a-z0-9_]*", name)}
     return public | {re.sub(r"[-_.]+", "_", name).lower() for name in distributions}, set(commands)
@@ -356,7 +356,7 @@ def test_a_decision_has_no_default(questionnaire: Path, tmp_path: Path, question
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("question", [name for name, asked in rendering.questions().items() if "choices" in asked])
+@pytest.mark.parametrize("question", rendering.combinations()[0])
 def test_a_value_that_is_no_choice_is_refused_with_the_choices(ask: Ask, question: str) -> None:
     with pytest.raises(ValueError, match=rf"'{question}': 'bogus' is not in \[.*{rendering.choices(question)[0]}"):
         ask(**{question: "bogus"})
@@ -364,7 +364,7 @@ def test_a_value_that_is_no_choice_is_refused_with_the_choices(ask: Ask, questio
 
 def test_exactly_the_questions_are_recorded_and_nothing_computed(ask: Ask) -> None:
     computed = {name for name, question in rendering.questions().items() if question.get("when") is False}
-    assert ask(auth_mode="headers").keys() == rendering.questions().keys() - computed
+    assert ask(auth_mode="headers").keys() == rendering.questions().keys() - computed - {"identity_provider"}
 
 
 # ----------------------------------------------------------------------------------------- from the command line
@@ -378,7 +378,11 @@ def test_exactly_the_questions_are_recorded_and_nothing_computed(ask: Ask) -> No
             "Validation error for question 'project_name': "
             'The package would be named "class", a keyword of Python; choose another name, such as class Connector.',
         ),
-        ({"auth_mode": "bogus"}, "Invalid choice for 'auth_mode': 'bogus' is not in ['none', 'api-key', 'headers']"),
+        (
+            {"auth_mode": "bogus"},
+            "Invalid choice for 'auth_mode': 'bogus' is not in ['none', 'api-key', 'headers', 'oauth', "
+            "'oauth-introspection', 'oauth-proxy']",
+        ),
     ],
 )
 def test_a_bad_value_on_the_command_line_ends_with_the_reason_and_writes_nothing(

@@ -25,10 +25,6 @@ CHECKS = {
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")  # each has its own cache of types: two must not write into one
 
 every_check = pytest.mark.parametrize("check", CHECKS)
-# The pipeline changes no Python.
-every_code = pytest.mark.parametrize(
-    "answers", [pytest.param(a, id=rendering.label(a)) for a in rendering.combinations() if a["ci"] == "none"]
-)
 
 
 def judge(check: str, project: Path, environment: Mapping[str, str], shared: Path) -> tuple[bool, str]:
@@ -38,8 +34,20 @@ def judge(check: str, project: Path, environment: Mapping[str, str], shared: Pat
     return done.returncode == 0, done.stdout + done.stderr
 
 
-@every_code
-@every_check
+def slow(answers: rendering.Answers, check: str) -> bool:
+    """Whether it is one of the longest: each OAuth mode is run with one source here, and with the other by `peers`."""
+    return check == "pytest" and answers["auth_mode"].startswith("oauth") and answers["source"] != "blank"
+
+
+@pytest.mark.parametrize(
+    ("answers", "check"),
+    [
+        pytest.param(a, check, id=f"{check}-{rendering.label(a)}", marks=[pytest.mark.peers] if slow(a, check) else [])
+        for check in CHECKS
+        for a in rendering.combinations()
+        if a["ci"] == "none"  # the pipeline changes no Python
+    ],
+)
 def test_a_render_passes(installed: Installed, shared: Path, answers: rendering.Answers, check: str) -> None:
     accepted, said = judge(check, *installed(answers), shared)
     assert accepted, said
@@ -121,7 +129,7 @@ def extreme(template: Path, shared: Path) -> Callable[[str], tuple[Path, dict[st
         once(target, lambda: rendering.render(template, target, EXTREMES[name]))
         site = shared / "extreme" / f"{name}-site"
         once(site, lambda: rendering.environment(target, site))
-        return target, rendering.variables(site)
+        return target, rendering.variables(target, site)
 
     return get
 
@@ -155,6 +163,6 @@ def test_letters_that_resemble_others_pass_the_linter(template: Path, tmp_path: 
     answers = {"project_name": name, "auth_mode": "none", "hosting": "compose"}
     project = rendering.render(template, tmp_path / "project", answers)
     accepted, said = judge(
-        "ruff check .", project, {"PATH": f"{rendering.PYTHON.parent}:{os.environ['PATH']}"}, tmp_path
+        "ruff check .", project, {"PATH": f"{rendering.python(project).parent}:{os.environ['PATH']}"}, tmp_path
     )
     assert accepted, said
