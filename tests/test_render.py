@@ -453,10 +453,10 @@ def test_a_package_is_read_in_minutes(rendered: Rendered, answers: rendering.Ans
     most = {
         "none": 400,
         "headers": 480,
-        "api-key": 910,
-        "oauth": 1140,
-        "oauth-introspection": 1160,
-        "oauth-proxy": 1660,
+        "api-key": 920,
+        "oauth": 1170,
+        "oauth-introspection": 1190,
+        "oauth-proxy": 1700,
     }
     assert sum(lines.values()) < most[answers["auth_mode"]], lines
 

@@ -44,7 +44,9 @@ def credentials(missing: set[str]) -> dict[str, str]:
         os.environ[name.upper()] = remembered_key(name)
     if "oauth_client_id" in missing:
         provider = identity_provider()
-        os.environ |= {"OAUTH_ISSUER": provider.issuer, "OAUTH_ALLOWED_USERS": "*", **provider.tokens.settings}
+        os.environ |= {"OAUTH_ISSUER": provider.issuer, **provider.tokens.settings}
+    if "oauth_allowed_users" in missing:
+        os.environ["OAUTH_ALLOWED_USERS"] = "*"
     return {}
 
 

@@ -100,14 +100,16 @@ def may_call(claims: Mapping[str, Any], allowed: tuple[str, ...], domain_claim: 
     An address that the identity provider has not verified is whatever the person typed. Its domain says who has the
     mailbox; where accounts belong to organisations, OAUTH_DOMAIN_CLAIM says which.
     """
-    # OpenID Connect names people by `sub`; GitHub by a number, and by a login that may become another's.
-    names = {str(claims["sub"])} if claims.get("sub") else {str(claims.get(name)) for name in ("id", "login")}
+    # OpenID Connect names people by `sub`, GitHub by a number. Both are compared as they are, the rest in any case.
+    subject, names = str(claims.get("sub") or claims.get("id")), set()
+    login = str(claims.get("login", "")).lower()
+    if login and not claims.get("sub") and not login.isdecimal():  # a login of digits could be another's number
+        names.add(login)
     email = str(claims.get("email", "")).lower()
     if email and str(claims.get("email_verified", "")).lower() == "true":
         domain = str(claims.get(domain_claim, "")).lower() if domain_claim else email.rpartition("@")[2]
         names |= {email, *([f"@{domain}"] if domain else [])}
-    named = {word.lower() if "@" in word else word for word in allowed}
-    if "*" in allowed or names & named:
+    if "*" in allowed or any(word == subject or word.lower() in names for word in allowed):
         return True
-    logger.warning("%s has logged in and is not among OAUTH_ALLOWED_USERS", sorted(names))
+    logger.warning("%s has logged in and is not among OAUTH_ALLOWED_USERS", [subject, *sorted(names)])
     return False

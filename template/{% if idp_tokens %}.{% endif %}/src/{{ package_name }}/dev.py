@@ -9,6 +9,10 @@ import time
 from typing import TYPE_CHECKING
 
 import uvicorn
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from .settings import Settings
 
 if TYPE_CHECKING:
     from .dev_idp import Provider
@@ -41,4 +45,14 @@ def credentials(missing: set[str]) -> dict[str, str]:
         return {"Authorization": "Bearer YOUR_TOKEN"}
     provider = identity_provider()
     os.environ |= {"OAUTH_ISSUER": provider.issuer, "OAUTH_AUDIENCE": AUDIENCE, **provider.tokens.settings}
-    return {"Authorization": f"Bearer {provider.issue(scope=' '.join(SCOPES))}"}
+    provider.scopes = needed_scopes() or SCOPES
+    return {"Authorization": f"Bearer {provider.issue(scope=' '.join(provider.scopes))}"}
+
+
+def needed_scopes() -> list[str]:
+    """Those that are set for this connector, if any are."""
+    try:
+        settings = Settings()
+    except (ValidationError, SettingsError):
+        return []  # the command says what is wrong
+    return [*settings.oauth_scopes, *settings.oauth_write_scopes]

@@ -1,5 +1,6 @@
 """The issuer: where its endpoints are."""
 
+import re
 from typing import Annotated, Any
 
 import httpx2
@@ -23,7 +24,7 @@ async def read(http: httpx2.AsyncClient, url: str) -> Any:
         answer = await http.get(url)
         return answer.json() if answer.status_code == 200 else None
     except httpx2.HTTPError as error:
-        raise IssuerUnavailable(f"it does not answer ({type(error).__name__})") from error
+        raise IssuerUnavailable(f"{url} does not answer ({str(error) or type(error).__name__})") from error
     except (ValueError, RecursionError):
         return None
 
@@ -48,7 +49,7 @@ async def discover(http: httpx2.AsyncClient, issuer: str, endpoint: str) -> dict
             wrong = f"its discovery document names the issuer {named!r}; set exactly that, slash included"
             continue
         try:
-            https_url(document[endpoint])
+            https_url(str(document[endpoint]).partition("?")[0])  # a query is allowed here (RFC 6749 §3.1)
             return document
         except (KeyError, TypeError, ValueError):
             wrong = f"its discovery document at {place} has no https URL as {endpoint}"
@@ -61,7 +62,7 @@ def https_url(value: str) -> str:
     except httpx2.InvalidURL:
         raise ValueError("must be an https URL") from None
     if url.scheme not in {"http", "https"} or not url.host or url.query or url.fragment or url.userinfo:
-        raise ValueError("must be an https URL without user name, query or fragment")
+        raise ValueError("must be an https URL like https://login.example.com, without user name, query or fragment")
     if url.scheme == "http" and url.host not in {"localhost", "127.0.0.1", "::1"}:
         raise ValueError("must begin with https; http is for this machine alone")
     return value  # as it is written: issuers are compared byte by byte (RFC 8414 §3.3)
@@ -71,5 +72,13 @@ def words(value: object) -> object:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
+def scope_tokens(value: tuple[str, ...]) -> tuple[str, ...]:
+    """RFC 6749 §3.3; another character would break the challenge that names them."""
+    if not all(re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", word) for word in value):
+        raise ValueError("must be scopes, separated by spaces and without quotes or backslashes")
+    return value
+
+
 HttpsUrl = Annotated[str, AfterValidator(https_url)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(words)]
+Scopes = Annotated[Words, AfterValidator(scope_tokens)]
