@@ -6,13 +6,19 @@ PEERS = tests/peers/node_modules/.package-lock.json
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test lint figures locks locks-check clean
+.PHONY: demo test peers browser lint figures locks locks-check clean
 
 demo: $(ENV) ## Render a connector, start it, call it with clients of both eras.
 	.venv/bin/python -m tests.demo
 
-test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders, in under ten minutes.
-	.venv/bin/pytest -q -n 2
+test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders but those of the two below, in under ten minutes.
+	.venv/bin/pytest -q -n 2 -m "not peers and not browser"
+
+peers: $(ENV) $(PEERS) ## OAuth clients and suites of others against connectors of each OAuth mode, and every identity provider.
+	.venv/bin/pytest -q -n 2 -m peers
+
+browser: $(ENV) $(PEERS) ## The logins that need Debian's Chromium, at /usr/bin/chromium.
+	.venv/bin/pytest -q -rs -m browser
 
 lint: $(ENV)
 	.venv/bin/ruff check .
@@ -31,11 +37,13 @@ locks-check: $(ENV) ## Fail when a lock file and its pyproject.toml disagree.
 $(UV):
 	python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target .tools uv==$(UV_VERSION)
 
-$(ENV): requirements.lock template/requirements-dev.lock | $(UV)
+$(ENV): requirements.lock $(wildcard locks/*/requirements-dev.lock) | $(UV)
 	$(UV) venv --quiet --clear --python ">=3.11" .venv
 	$(UV) pip sync --quiet --compile-bytecode --require-hashes requirements.lock
-	$(UV) venv --quiet --clear --python ">=3.11" .venv/connector
-	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python .venv/connector template/requirements-dev.lock
+	for set in base proxy; do \
+	  $(UV) venv --quiet --clear --python ">=3.11" .venv/$$set && \
+	  $(UV) pip sync --quiet --compile-bytecode --require-hashes --python .venv/$$set locks/$$set/requirements-dev.lock || exit 1; \
+	done
 	touch $@
 
 $(PEERS): tests/peers/package-lock.json $(ENV)
