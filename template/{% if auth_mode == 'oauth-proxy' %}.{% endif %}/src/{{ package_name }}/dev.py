@@ -3,14 +3,9 @@
 import functools
 import os
 import secrets
-import socket
 import sys
-import threading
-import time
 from base64 import b64encode
 from typing import TYPE_CHECKING
-
-import uvicorn
 
 from .state import FOLDER
 
@@ -22,19 +17,12 @@ if TYPE_CHECKING:
 def identity_provider() -> "Provider":
     """A running development identity provider; it ends with this process."""
     try:
-        from .dev_idp import Provider, create_idp
+        from .dev_idp import start
     except ModuleNotFoundError:
         sys.exit("The image has no development identity provider. Use `serve`, or run `dev` from the source.")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    provider = Provider(f"http://127.0.0.1:{port}", "", ["openid", "email"])
+    provider = start("", ["openid", "email"])
     connector = {"client_name": "This connector", "redirect_uris": ["http://127.0.0.1/auth/callback"]}
     provider.clients["developer"] = {**connector, "client_id": "developer"}
-    server = uvicorn.Server(uvicorn.Config(create_idp(provider), port=port, log_config=None))
-    threading.Thread(target=server.run, daemon=True).start()
-    while not server.started:
-        time.sleep(0.01)
     return provider
 
 

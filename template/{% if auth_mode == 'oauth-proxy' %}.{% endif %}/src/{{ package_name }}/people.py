@@ -41,14 +41,14 @@ class IdentityProvider(TokenVerifier):
         settings = self.settings
         async with self._finding:
             if not self.endpoints:
-                found: dict[str, str] = {}
-                for name, url in {
+                named = {
                     "authorization_endpoint": settings.oauth_authorization_url,
                     "token_endpoint": settings.oauth_token_url,
                     "userinfo_endpoint": settings.oauth_userinfo_url,
-                }.items():
-                    found[name] = url or (await discover(self.http, settings.oauth_issuer, name))[name]
-                self.endpoints = found
+                }
+                unset = [name for name, url in named.items() if not url]
+                document = await discover(self.http, settings.oauth_issuer, *unset) if unset else {}
+                self.endpoints = {name: url or str(document[name]) for name, url in named.items()}
         return self.endpoints
 
     async def verify_token(self, token: str) -> AccessToken | None:

@@ -2,13 +2,9 @@
 
 import functools
 import os
-import socket
 import sys
-import threading
-import time
 from typing import TYPE_CHECKING
 
-import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
@@ -25,18 +21,10 @@ SCOPES = ["read", "write"]
 def identity_provider() -> "Provider":
     """A running development identity provider; it ends with this process."""
     try:
-        from .dev_idp import Provider, create_idp
+        from .dev_idp import start
     except ModuleNotFoundError:
         sys.exit("The image has no development identity provider. Use `serve`, or run `dev` from the source.")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    provider = Provider(f"http://127.0.0.1:{port}", AUDIENCE, SCOPES)
-    server = uvicorn.Server(uvicorn.Config(create_idp(provider), port=port, log_config=None))
-    threading.Thread(target=server.run, daemon=True).start()
-    while not server.started:
-        time.sleep(0.01)
-    return provider
+    return start(AUDIENCE, SCOPES)
 
 
 def credentials(missing: set[str]) -> dict[str, str]:

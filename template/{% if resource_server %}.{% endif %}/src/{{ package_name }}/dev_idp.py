@@ -2,6 +2,8 @@
 
 import re
 import secrets
+import socket
+import threading
 import time
 from base64 import urlsafe_b64encode
 from hashlib import sha256
@@ -9,6 +11,7 @@ from html import escape
 from typing import Any
 from urllib.parse import urlencode
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -123,3 +126,16 @@ def create_idp(provider: Provider) -> Starlette:
         ],
         middleware=[Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])],
     )
+
+
+def start(audience: str, scopes: list[str]) -> Provider:
+    """A provider that runs on a free port of this machine, until this process ends."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    provider = Provider(f"http://127.0.0.1:{port}", audience, scopes)
+    server = uvicorn.Server(uvicorn.Config(create_idp(provider), port=port, log_config=None))
+    threading.Thread(target=server.run, daemon=True).start()
+    while not server.started:
+        time.sleep(0.01)
+    return provider

@@ -29,11 +29,11 @@ async def read(http: httpx2.AsyncClient, url: str) -> Any:
         return None
 
 
-async def discover(http: httpx2.AsyncClient, issuer: str, endpoint: str) -> dict[str, Any]:
-    """The issuer's metadata, with a usable URL as `endpoint` (OpenID Connect Discovery §4, RFC 8414 §3).
+async def discover(http: httpx2.AsyncClient, issuer: str, *endpoints: str) -> dict[str, Any]:
+    """The issuer's metadata, with a usable URL as each endpoint (OpenID Connect Discovery §4, RFC 8414 §3).
 
     Raises:
-        IssuerUnavailable: There is no answer, or no document names exactly this issuer and the endpoint.
+        IssuerUnavailable: There is no answer, or no document names exactly this issuer and the endpoints.
     """
     url = httpx2.URL(issuer)
     places = [
@@ -48,12 +48,19 @@ async def discover(http: httpx2.AsyncClient, issuer: str, endpoint: str) -> dict
         if named != issuer:
             wrong = f"its discovery document names the issuer {named!r}; set exactly that, slash included"
             continue
-        try:
-            https_url(str(document[endpoint]).partition("?")[0])  # a query is allowed here (RFC 6749 §3.1)
+        missing = [endpoint for endpoint in endpoints if not is_endpoint(document.get(endpoint))]
+        if not missing:
             return document
-        except (KeyError, TypeError, ValueError):
-            wrong = f"its discovery document at {place} has no https URL as {endpoint}"
+        wrong = f"its discovery document at {place} has no https URL as {missing[0]}"
     raise IssuerUnavailable(wrong)
+
+
+def is_endpoint(value: object) -> bool:
+    """Whether a document has a usable URL there; it may have a query (RFC 6749 §3.1)."""
+    try:
+        return bool(https_url(str(value).partition("?")[0]))
+    except ValueError:
+        return False
 
 
 def https_url(value: str) -> str:
