@@ -34,9 +34,12 @@ def choices(question: str) -> list[str]:
 
 
 def combinations() -> list[Answers]:
-    """Every combination of the questions that have choices and are asked of everybody."""
+    """Every combination of the questions that have choices and are asked of everybody, on the target compose.
+
+    A target changes no code and no pipeline: the tests marked `targets` render each with every mode and source.
+    """
     names = [name for name, question in questions().items() if "choices" in question and "when" not in question]
-    values = itertools.product(*(choices(name) for name in names))
+    values = itertools.product(*(["compose"] if name == "hosting" else choices(name) for name in names))
     return [dict(zip(names, combination, strict=True)) for combination in values]
 
 

@@ -28,13 +28,13 @@ def identity_provider() -> "Provider":
 
 def credentials(missing: set[str]) -> dict[str, str]:
     """No headers: a caller logs in, as the proxy alone issues tokens. What is not set is chosen here."""
-    for name in {"state_key", "signing_key"} & missing:
-        os.environ[name.upper()] = remembered_key(name)
     if "oauth_client_id" in missing:
         provider = identity_provider()
         os.environ |= {"OAUTH_ISSUER": provider.issuer, **provider.tokens.settings}
     if "oauth_allowed_users" in missing:
         os.environ["OAUTH_ALLOWED_USERS"] = "*"
+    for name in {"state_key", "signing_key"} & missing:
+        os.environ[name.upper()] = remembered_key(name)
     return {}
 
 
