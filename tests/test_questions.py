@@ -340,6 +340,29 @@ def test_header_names_that_cannot_carry_a_credential_are_refused(ask: Ask, names
     assert refusal(ask, "headers_names", names, auth_mode="headers") == words
 
 
+@pytest.mark.parametrize(
+    ("target", "names", "named"),
+    [
+        ("cloud-run", "X-Tenant, X-Serverless-Authorization", "X-Serverless-Authorization"),
+        ("railway", "X-Railway-Key", "X-Railway-Key"),
+        ("render", "CF-Connecting-IP, True-Client-IP", "CF-Connecting-IP"),
+        ("fly", "Fly-Client-IP", "Fly-Client-IP"),
+        ("kubernetes", "x-envoy-key", "x-envoy-key"),
+        ("aws-ecs", "X-Amzn-Trace-Id", "X-Amzn-Trace-Id"),
+        ("azure-container-apps", "X-MS-Client-Principal", "X-MS-Client-Principal"),
+    ],
+)
+def test_a_target_whose_proxies_write_a_named_header_is_refused(ask: Ask, target: str, names: str, named: str) -> None:
+    with pytest.raises(ValueError, match="Invalid choice") as caught:
+        ask(auth_mode="headers", headers_names=names, hosting=target)
+    assert str(caught.value) == (
+        f"Invalid choice for 'hosting': \"{named}\" is written by proxies of {target}, so what a caller "
+        "sends in it may not arrive; name another header, or choose another target."
+    )
+    assert ask(auth_mode="headers", headers_names=names, hosting="compose")["hosting"] == "compose"
+    assert ask(auth_mode="headers", headers_names="X-API-Key, Authorization", hosting=target)["hosting"] == target
+
+
 @pytest.mark.parametrize("mode", [mode for mode in rendering.choices("auth_mode") if mode != "headers"])
 def test_header_names_are_asked_for_only_where_callers_send_them(ask: Ask, mode: str) -> None:
     assert "headers_names" not in ask(auth_mode=mode)
