@@ -5,7 +5,9 @@ $BROWSER URL, with this module run as $BROWSER, prints where the person was sent
 
 import re
 import sys
+from base64 import urlsafe_b64encode
 from contextlib import suppress
+from hashlib import sha256
 from html import unescape
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -47,6 +49,11 @@ def form(answer: httpx2.Response, person: str) -> tuple[str, dict[str, str]]:
 def query(url: str) -> dict[str, str]:
     """What a URL carries, such as the code and state of a callback."""
     return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+
+
+def challenge(verifier: str) -> str:
+    """What a client sends first of this secret of its own (RFC 7636 §4.2, S256)."""
+    return urlsafe_b64encode(sha256(verifier.encode()).digest()).decode().rstrip("=")
 
 
 if __name__ == "__main__":

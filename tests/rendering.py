@@ -5,9 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
+import pexpect
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -139,3 +142,22 @@ def variables(project: Path, site: Path) -> dict[str, str]:
 def run(project: Path, environment: Mapping[str, str], *command: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a command in a rendered project."""
     return subprocess.run(command, cwd=project, env=dict(environment), capture_output=True, text=True)
+
+
+@contextmanager
+def terminal(
+    template: Path, target: Path, answers: Mapping[str, str] = MappingProxyType({})
+) -> Iterator["pexpect.spawn[str]"]:
+    """`copier copy` in a terminal, where it asks for what `answers` leaves open."""
+    child = pexpect.spawn(
+        str(COPIER),
+        ["copy", *(f"--data={name}={value}" for name, value in answers.items()), str(template), str(target)],
+        env={**os.environ, "PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm", "COLUMNS": "200", "NO_COLOR": "1"},
+        dimensions=(50, 200),
+        encoding="utf-8",
+        timeout=20,
+    )
+    try:
+        yield child
+    finally:
+        child.close(force=True)

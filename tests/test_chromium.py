@@ -6,9 +6,7 @@ import secrets
 import ssl
 import subprocess
 import tempfile
-from base64 import urlsafe_b64encode
 from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -16,7 +14,7 @@ from urllib.parse import urlencode
 import httpx2
 import pytest
 
-from .browser import query
+from .browser import challenge, query
 from .rendering import Installed
 from .serving import (
     NODE,
@@ -167,7 +165,7 @@ def test_a_newcomer_tries_the_login_without_any_settings(installed: Installed, m
             "redirect_uri": BACK,
             "scope": " ".join(resource.get("scopes_supported", ["read"])),
             "state": "of-the-client",
-            "code_challenge": urlsafe_b64encode(sha256(verifier.encode()).digest()).decode().rstrip("="),
+            "code_challenge": challenge(verifier),
             "code_challenge_method": "S256",
             "resource": resource["resource"],
         }

@@ -1,6 +1,5 @@
 """Identity providers: which auth modes can use which, in which words others are refused, and the guide for each."""
 
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -150,16 +149,8 @@ def test_a_wrong_pair_on_the_command_line_ends_with_the_reason_and_writes_nothin
 def terminal(guides: Path, tmp_path: Path) -> Iterator["pexpect.spawn[str]"]:
     """`copier copy` in a terminal, where only the identity provider is left to ask for."""
     known = {**GIVEN, "project_description": "A connector.", "source": "blank", "ci": "none"}
-    child = pexpect.spawn(
-        str(rendering.COPIER),
-        ["copy", *(f"--data={name}={value}" for name, value in known.items()), str(guides), str(tmp_path / "project")],
-        env={**os.environ, "PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm", "COLUMNS": "200", "NO_COLOR": "1"},
-        dimensions=(50, 200),
-        encoding="utf-8",
-        timeout=20,
-    )
-    yield child
-    child.close(force=True)
+    with rendering.terminal(guides, tmp_path / "project", known) as child:
+        yield child
 
 
 def test_a_person_sees_the_reason_and_cannot_choose_it(terminal: "pexpect.spawn[str]", tmp_path: Path) -> None:

@@ -16,8 +16,6 @@ from .oauth import MODES, both
 from .rendering import Installed
 from .serving import NODE, Running, free_port, identity_provider, issued_by, proxied_token, serving
 from .test_conformance import (
-    FIXTURE_FREE,
-    NEED_FIXTURES,
     REVISIONS,
     SUITE,
     Record,
@@ -25,7 +23,7 @@ from .test_conformance import (
     adding,
     found_in,
     not_passed,
-    suite,
+    passes_without_fixtures,
     tell,
     with_credentials,
     with_status,
@@ -68,12 +66,7 @@ def with_login(project: Path, env: Mapping[str, str], folder: Path) -> Iterator[
 def test_a_connector_as_rendered_passes_every_scenario_that_needs_no_fixture(
     mode: str, url: str, revision: str, tmp_path: Path, record_property: Record
 ) -> None:
-    found = suite(url, revision, tmp_path)
-    scenarios = {
-        name: [check for check in found[name] if check["id"] not in NEED_FIXTURES] for name in FIXTURE_FREE[revision]
-    }
-    tell(record_property, f"{revision}, as rendered for {mode}", scenarios)
-    assert not_passed(scenarios) == {}
+    passes_without_fixtures(mode, url, revision, tmp_path, record_property)
 
 
 def test_a_proxied_connector_is_an_authorization_server(

@@ -1,15 +1,12 @@
 """Other people's OAuth clients, and a certified identity provider, with rendered, running connectors."""
 
 import base64
-import hashlib
 import json
 import os
 import re
 import secrets
 import shlex
-import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,11 +24,12 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 from pydantic import AnyUrl
 
-from .browser import log_in, query
+from .browser import challenge, log_in, query
 from .oauth import MODES, Pair, both, protected
 from .rendering import ROOT, Installed
 from .serving import CLIENT, DUVO, NODE, PEERS, Running, access_token, free_port, identity_provider, started
-from .test_peers import LEGACY, MODERN, TOOLS, Seen, Tool, seen_by_python
+from .test_peers import LEGACY, MODERN, TOOLS, Seen, Tool, every_client, node, seen_by_python
+from .test_running import until
 
 pytestmark = pytest.mark.peers
 
@@ -157,7 +155,7 @@ def seen_by_typescript(
     call = {"name": tool.name, "arguments": tool.arguments}
     login = {"redirect_uri": callback(), "client": identity}
     task = {"url": connector.url, "headers": {}, "tool": call, "login": login, **options}
-    seen = node(home, PEERS / script, json.dumps(task))
+    seen = node(environment(home), PEERS / script, json.dumps(task))
     return Seen(seen["version"], {tool["name"] for tool in seen["tools"]}, seen["result"]["structuredContent"])
 
 
@@ -189,18 +187,11 @@ def inspector(connector: Running, identity: Identity, version: str, home: Path, 
     if identity:
         target += ["--client-id", identity["client_id"], "--client-secret", identity["client_secret"]]
     arguments = [f"--tool-arg={name}={json.dumps(value)}" for name, value in tool.arguments.items()]
-    tools = node(home, program, *target, "--method", "tools/list")["result"]["tools"]
+    tools = node(environment(home), program, *target, "--method", "tools/list")["result"]["tools"]
     call = ["--method", "tools/call", "--tool-name", tool.name, *arguments]
-    result = node(home, program, *target, *call)["result"]
+    result = node(environment(home), program, *target, *call)["result"]
     answered = MODERN if "io.modelcontextprotocol/serverInfo" in result.get("_meta", {}) else LEGACY
     return Seen(answered, {tool["name"] for tool in tools}, result["structuredContent"])
-
-
-def node(home: Path, *command: str | Path) -> Any:
-    """The JSON that a program of the peers prints."""
-    done = subprocess.run([NODE, *command], env=environment(home), capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout)
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -214,20 +205,7 @@ def environment(home: Path) -> dict[str, str]:
     return {"HOME": str(home), "PATH": path, "BROWSER": str(browser), "MCP_AUTO_OPEN_ENABLED": "true"}
 
 
-@pytest.mark.parametrize(
-    ("peer", "version"),
-    [
-        pytest.param(python, LEGACY, id="Python, handshake"),
-        pytest.param(python, MODERN, id="Python, stateless"),
-        pytest.param(typescript_v1, LEGACY, id="TypeScript SDK v1"),
-        pytest.param(typescript_v2, LEGACY, id="TypeScript client v2, handshake"),
-        pytest.param(typescript_v2, MODERN, id="TypeScript client v2, stateless"),
-        pytest.param(inspector, LEGACY, id="Inspector, handshake"),
-        pytest.param(inspector, MODERN, id="Inspector, stateless"),
-        pytest.param(mcp_remote, LEGACY, id="mcp-remote, handshake"),
-        pytest.param(mcp_remote, MODERN, id="mcp-remote, stateless"),
-    ],
-)
+@every_client(python, typescript_v1, typescript_v2, inspector, mcp_remote)
 def test_a_client_logs_in_lists_the_tools_and_calls_one(
     pair: Pair, identity: Identity, peer: Peer, version: str, tmp_path: Path
 ) -> None:
@@ -489,7 +467,6 @@ def authorized(found: Found, client: dict[str, str], **further: str) -> tuple[st
 
 
 def request(found: Found, client: dict[str, str], state: str, verifier: str) -> dict[str, str]:
-    digest = hashlib.sha256(verifier.encode()).digest()
     return {
         "response_type": "code",
         "client_id": client["client_id"],
@@ -497,7 +474,7 @@ def request(found: Found, client: dict[str, str], state: str, verifier: str) -> 
         "scope": found.scope,
         "state": state,
         "resource": found.resource,
-        "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
+        "code_challenge": challenge(verifier),
         "code_challenge_method": "S256",
     }
 
@@ -601,10 +578,3 @@ def test_an_outage_is_never_taken_for_a_bad_token(installed: Installed) -> None:
             token = access_token(idp.origin, connector.url)
         answer = call(connector, token)
         assert answer.status_code == 200 or (answer.status_code == 503 and "Retry-After" in answer.headers)
-
-
-def until(met: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < deadline
-        time.sleep(0.5)

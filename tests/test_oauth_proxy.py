@@ -3,11 +3,10 @@
 import re
 import secrets
 import signal
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -16,7 +15,7 @@ import httpx2
 import pytest
 import valkey
 
-from .browser import follow, form, log_in, query
+from .browser import challenge, follow, form, log_in, query
 from .rendering import Answers, Installed, run
 from .serving import (
     CLIENT,
@@ -67,7 +66,7 @@ class Client:
             "redirect_uri": BACK,
             "scope": "read write",
             "state": "of-the-client",
-            "code_challenge": urlsafe_b64encode(sha256(self.verifier.encode()).digest()).decode().rstrip("="),
+            "code_challenge": challenge(self.verifier),
             "code_challenge_method": "S256",
         }
         return f"{self.origin}/authorize?{urlencode(asked)}"

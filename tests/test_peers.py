@@ -54,6 +54,24 @@ class Seen:
 
 
 Peer = Callable[[Running, Tool, str, Path], Seen]
+CLIENTS = {
+    "Python, handshake": ("python", LEGACY),
+    "Python, stateless": ("python", MODERN),
+    "TypeScript SDK v1": ("typescript_v1", LEGACY),
+    "TypeScript client v2, handshake": ("typescript_v2", LEGACY),
+    "TypeScript client v2, stateless": ("typescript_v2", MODERN),
+    "Inspector, handshake": ("inspector", LEGACY),
+    "Inspector, stateless": ("inspector", MODERN),
+    "mcp-remote, handshake": ("mcp_remote", LEGACY),
+    "mcp-remote, stateless": ("mcp_remote", MODERN),
+}
+
+
+def every_client(*run: Callable[..., Seen]) -> pytest.MarkDecorator:
+    """Runs a test with each client in each era that it has; `run` are the functions that run them, by their names."""
+    by_name = {function.__name__: function for function in run}
+    cases = [pytest.param(by_name[name], version, id=title) for title, (name, version) in CLIENTS.items()]
+    return pytest.mark.parametrize(("peer", "version"), cases)
 
 
 def python(connector: Running, tool: Tool, version: str, _: Path) -> Seen:
@@ -96,7 +114,7 @@ def typescript_v2(connector: Running, tool: Tool, version: str, home: Path) -> S
 def seen_by_typescript(script: str, connector: Running, tool: Tool, home: Path, **options: object) -> Seen:
     call = {"name": tool.name, "arguments": tool.arguments}
     task = {"url": connector.url, "headers": dict(connector.headers), "tool": call, **options}
-    seen = node(home, PEERS / script, json.dumps(task))
+    seen = node(environment(home), PEERS / script, json.dumps(task))
     return Seen(seen["version"], {tool["name"] for tool in seen["tools"]}, seen["result"]["structuredContent"])
 
 
@@ -105,9 +123,9 @@ def inspector(connector: Running, tool: Tool, version: str, home: Path) -> Seen:
     era = ["--protocol-era", "legacy" if version == LEGACY else "modern"]
     target = ["--cli", connector.url, "--transport", "http", *header_options(connector), *era, "--format", "json"]
     arguments = [f"--tool-arg={name}={value}" for name, value in tool.arguments.items()]
-    tools = node(home, program, *target, "--method", "tools/list")["result"]["tools"]
+    tools = node(environment(home), program, *target, "--method", "tools/list")["result"]["tools"]
     call = ["--method", "tools/call", "--tool-name", tool.name, *arguments]
-    result = node(home, program, *target, *call)["result"]
+    result = node(environment(home), program, *target, *call)["result"]
     answered = MODERN if "io.modelcontextprotocol/serverInfo" in result.get("_meta", {}) else LEGACY
     return Seen(answered, {tool["name"] for tool in tools}, result["structuredContent"])
 
@@ -116,9 +134,9 @@ def header_options(connector: Running) -> list[str]:
     return [word for name, value in connector.headers.items() for word in ("--header", f"{name}: {value}")]
 
 
-def node(home: Path, *command: str | Path) -> Any:
+def node(env: Mapping[str, str], *command: str | Path) -> Any:
     """The JSON that a program of the peers prints."""
-    done = subprocess.run([NODE, *command], env=environment(home), capture_output=True, text=True, timeout=60)
+    done = subprocess.run([NODE, *command], env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
 
@@ -146,20 +164,7 @@ def tool(mode: str) -> Tool:
     return TOOLS[SOURCES[mode]]
 
 
-@pytest.mark.parametrize(
-    ("peer", "version"),
-    [
-        pytest.param(python, LEGACY, id="Python, handshake"),
-        pytest.param(python, MODERN, id="Python, stateless"),
-        pytest.param(typescript_v1, LEGACY, id="TypeScript SDK v1"),
-        pytest.param(typescript_v2, LEGACY, id="TypeScript client v2, handshake"),
-        pytest.param(typescript_v2, MODERN, id="TypeScript client v2, stateless"),
-        pytest.param(inspector, LEGACY, id="Inspector, handshake"),
-        pytest.param(inspector, MODERN, id="Inspector, stateless"),
-        pytest.param(mcp_remote, LEGACY, id="mcp-remote, handshake"),
-        pytest.param(mcp_remote, MODERN, id="mcp-remote, stateless"),
-    ],
-)
+@every_client(python, typescript_v1, typescript_v2, inspector, mcp_remote)
 def test_a_client_lists_the_tools_and_calls_one(
     connector: Running, tool: Tool, peer: Peer, version: str, tmp_path: Path
 ) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import keyword
-import os
 import re
 import shutil
 import subprocess
@@ -437,17 +436,8 @@ CLEAR_LINE = "\x15"
 @pytest.fixture
 def terminal(questionnaire: Path, tmp_path: Path) -> Iterator["pexpect.spawn[str]"]:
     """`copier copy` in a terminal."""
-    environment = {**os.environ, "PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm", "COLUMNS": "200", "NO_COLOR": "1"}
-    child = pexpect.spawn(
-        str(rendering.COPIER),
-        ["copy", str(questionnaire), str(tmp_path / "project")],
-        env=environment,
-        dimensions=(50, 200),
-        encoding="utf-8",
-        timeout=20,
-    )
-    yield child
-    child.close(force=True)
+    with rendering.terminal(questionnaire, tmp_path / "project") as child:
+        yield child
 
 
 def test_a_person_answers_with_keys_and_corrects_a_bad_name(terminal: "pexpect.spawn[str]", tmp_path: Path) -> None:
