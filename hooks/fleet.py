@@ -435,6 +435,8 @@ summary { cursor: pointer; }
 summary:focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
 ul, dl { margin: .25rem 0; padding: 0; font-size: .9rem; }
 li { list-style: none; overflow-wrap: anywhere; }
+.problems li { margin-top: .35rem; }
+details[open] { min-width: 14rem; }
 dt { color: var(--soft); }
 dd { margin: 0 0 .25rem; overflow-wrap: anywhere; }
 .problems { padding: .75rem 1rem; border: 1px solid var(--line); border-left: .3rem solid var(--warn); }
@@ -447,6 +449,7 @@ dd { margin: 0 0 .25rem; overflow-wrap: anywhere; }
   tbody th, td { padding: .1rem 0; border: 0; }
   td { display: grid; grid-template-columns: 6rem minmax(0, 1fr); }
   td::before { content: attr(data-label); color: var(--soft); }
+  details[open] { min-width: 0; }
 }
 </style>
 <h1>Connectors</h1>
@@ -471,8 +474,9 @@ def as_html(fleet: Fleet) -> str:
 
 
 def group_html(group: Group) -> str:
+    # The roles say what the tags say already: browsers drop that where the style makes cards of the rows.
     labels = ["Connector", "Version", "Standing", "Drift", "Auth", "Hosting", "Source", "CI", "Answers"]
-    head = "".join(f'<th scope="col">{label}</th>' for label in labels)
+    head = "".join(f'<th scope="col" role="columnheader">{label}</th>' for label in labels)
     rows = []
     for c in group.connectors:
         standing = {None: "soft", 0: "good"}.get(c.behind, "warn")
@@ -482,20 +486,28 @@ def group_html(group: Group) -> str:
             f'<span class="{standing}">{place(c)}</span>',
             drift_html(c),
             *main,
-            details("all", (f"<dt>{escape(n)}</dt><dd>{escape(shown(v, 600))}</dd>" for n, v in asked(c)), "dl"),
+            details(
+                f"{len(others(c))} more",
+                (f"<dt>{escape(n)}</dt><dd>{escape(shown(v, 600))}</dd>" for n, v in others(c)),
+                "dl",
+            ),
         ]
         row = "".join(
-            f'<td data-label="{label}"><div>{c}</div></td>' for label, c in zip(labels[1:], cells, strict=True)
+            f'<td role="cell" data-label="{label}"><div>{c}</div></td>'
+            for label, c in zip(labels[1:], cells, strict=True)
         )
-        rows.append(f'<tr><th scope="row">{escape(shown(c.name, 80))}</th>{row}</tr>')
+        rows.append(f'<tr role="row"><th scope="row" role="rowheader">{escape(shown(c.name, 80))}</th>{row}</tr>')
     return (
         f"<section><h2>{escape(shown(group.source, 200))}</h2>\n<p>{escape(heading(group))}</p>\n"
-        f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(rows) + "\n</tbody>\n</table></section>"
+        f'<table role="table">\n<thead><tr role="row">{head}</tr></thead>\n<tbody>\n'
+        + "\n".join(rows)
+        + "\n</tbody>\n</table></section>"
     )
 
 
-def asked(connector: Connector) -> list[tuple[str, Value]]:
-    return [(name, value) for name, value in connector.answers.items() if name[0] != "_"]
+def others(connector: Connector) -> list[tuple[str, Value]]:
+    """The answers that have no column."""
+    return [(name, value) for name, value in connector.answers.items() if name[0] != "_" and name not in MAIN]
 
 
 def drift_html(connector: Connector) -> str:
