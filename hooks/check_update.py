@@ -105,9 +105,7 @@ def look(project: Path, since: str, answers_file: str | None) -> tuple[Update, l
         try:
             update.after = read(project / name)
         except Problem as problem:
-            wrong.append(
-                f"{name} cannot be read: {problem}. Restore what the update wrote there; do not edit it by hand."
-            )
+            wrong.append(f"{name} cannot be read: {problem}. Restore what the update wrote.")
             update.after = update.before
     return update, wrong
 
@@ -182,7 +180,7 @@ def source(update: Update) -> list[str]:
     if not isinstance(commit, str | int | float):
         found.append(
             f"{name} has no _commit, so no update can start: the copy was not of a release. "
-            "Copy a release over it, and look at the difference."
+            "Copy a release over it and look at what differs."
         )
     elif order(str(commit)) is None:
         found.append(
@@ -229,7 +227,7 @@ def edits(before: Answers, after: Answers) -> list[str]:
 def advice(name: str, edited: list[str], now: Answers, where: str = "") -> str:
     data = " ".join(f"-d {key}={shown(now.get(key))}" for key in edited if key in now)
     return (
-        f"{name} was edited by hand{where} ({some(edited)}), and nothing was rendered for that. Undo the edit, commit, "
+        f"{name} was edited by hand{where} ({some(edited)}), and nothing was rendered for that. Undo that, commit, "
         f"and run: copier update --vcs-ref=:current: {data}".rstrip()
     )
 
@@ -321,8 +319,8 @@ def check(project: Path, since: str, answers_file: str | None, accepted: set[str
     lost, known = edited_deletions(update)
     if lost := [path for path in lost if path not in accepted]:
         wrong.append(
-            f"Deleted with your edits: {some(lost)}. Read what is gone with git show {since}:./{lost[0]} and move what "
-            f"you need to where it belongs now, then say so: {' '.join(f'--accept {path}' for path in lost[:4])}"
+            f"Deleted with your edits: {some(lost)}. Read what is gone with git show {since}:./{lost[0]} and move "
+            f"what you need, then say so: {' '.join(f'--accept {path}' for path in lost[:4])}"
         )
     elif not known:
         lines.append("  This clone is shallow: whether the deleted files held edits of yours is not known.")
