@@ -11,6 +11,7 @@ there was nothing to check: no project, no git, no such commit, or wrong options
 import argparse
 import io
 import re
+import shlex
 import sys
 import textwrap
 from collections.abc import Iterable
@@ -169,7 +170,7 @@ def source(update: Update) -> list[str]:
         found.append(f"{name} has no _src_path, so no update can start: add the template's URL, https://….git")
     elif credential(recorded):
         found.append(
-            f"{name} has a password or token in _src_path: revoke it, write {without_credential(recorded)} there, "
+            f"{name} has a password or token in _src_path: revoke it, write {shown(clean(update.after), 120)} there, "
             "and let a git credential helper log in."
         )
     elif not re.match(r"(git\+)?(https|ssh)://[^/]+/.", recorded):
@@ -225,7 +226,7 @@ def edits(before: Answers, after: Answers) -> list[str]:
 
 
 def advice(name: str, edited: list[str], now: Answers, where: str = "") -> str:
-    data = " ".join(f"-d {key}={shown(now.get(key))}" for key in edited if key in now)
+    data = " ".join(f"-d {shlex.quote(f'{key}={shown(now[key])}')}" for key in edited if key in now)
     return (
         f"{name} was edited by hand{where} ({some(edited)}), and nothing was rendered for that. Undo that, commit, "
         f"and run: copier update --vcs-ref=:current: {data}".rstrip()
@@ -297,6 +298,10 @@ def report(update: Update) -> list[str]:
     return lines
 
 
+def accept(names: list[str]) -> str:
+    return " ".join(f"--accept {shlex.quote(shown(name, 200))}" for name in names[:4])
+
+
 def clean(recorded: Answers) -> str:
     return without_credential(str(recorded.get("_src_path", "no source")))
 
@@ -314,13 +319,13 @@ def check(project: Path, since: str, answers_file: str | None, accepted: set[str
     if changed := [name for name in differing(update.before, update.after) if name not in accepted]:
         wrong.append(
             f"Answers changed: {some(changed)}. An update replaces an answer that is no longer valid. Where you asked "
-            f"for it, say so: {' '.join(f'--accept {name}' for name in changed[:4])}"
+            f"for it, say so: {accept(changed)}"
         )
     lost, known = edited_deletions(update)
     if lost := [path for path in lost if path not in accepted]:
         wrong.append(
             f"Deleted with your edits: {some(lost)}. Read what is gone with git show {since}:./{lost[0]} and move "
-            f"what you need, then say so: {' '.join(f'--accept {path}' for path in lost[:4])}"
+            f"what you need, then say so: {accept(lost)}"
         )
     elif not known:
         lines.append("  This clone is shallow: whether the deleted files held edits of yours is not known.")

@@ -147,7 +147,9 @@ def complaints(connector: Connector) -> list[str]:
     if not recorded:
         return [f"{name}: it has no _src_path, so no update can start."]
     if credential(str(recorded)):
-        return [f"{name}: _src_path holds a password or token; revoke it and write {connector.source} there."]
+        return [
+            f"{name}: _src_path holds a password or token; revoke it and write {shown(connector.source, 120)} there."
+        ]
     if not connector.answers.get("_commit"):
         return [f"{name}: it has no _commit, so no update can start; the copy was not of a release."]
     if order(connector.version) is None:
@@ -571,7 +573,7 @@ def main() -> int:
             sys.stdout.reconfigure(encoding="utf-8", errors="replace")
         print(text, end="")
     for problem in fleet.problems:
-        print(f"fleet: {problem}", file=sys.stderr)
+        print(f"fleet: {shown(problem, 1000)}", file=sys.stderr)
     return 1 if fleet.problems or (given.fail_behind and any(group.behind() for group in fleet.groups)) else 0
 
 

@@ -5,7 +5,6 @@ import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 Value = str | int | float | bool | list["Value"] | None
 Answers = dict[str, Value]
@@ -191,21 +190,32 @@ def prerelease(tag: str) -> bool:
     return bool(match and (match["pre"] or match["dev"]))
 
 
+def split(source: str) -> tuple[str, str, str]:
+    """A URL as its scheme with `://`, the user part before its `@`, and the rest; what is no URL is all rest.
+
+    Not by urllib: an unquoted slash in a password would make the password part of the path there, and be shown.
+    """
+    match = re.match(r"([a-z][a-z0-9+.-]*://)(.*)", source, re.IGNORECASE | re.DOTALL)
+    if not match:
+        return "", "", source
+    host = match[2].split("/", 1)[0]
+    where = match[2] if re.search(r":(?!\d*$)", host) else host
+    user = where.rpartition("@")[0]
+    return match[1], user, match[2][len(user) + 1 :] if user else match[2]
+
+
 def credential(source: str) -> bool:
     """Whether a source carries a password or token, which the answers file would give to every reader."""
-    if "://" not in source:
-        return False
-    parts = urlsplit(source)
-    user, at, _ = parts.netloc.rpartition("@")
-    ssh = parts.scheme.endswith("ssh")  # `git@` is a user there, in an https URL it may be a token
-    return bool(at and (":" in user or not ssh)) or bool(parts.query)
+    scheme, user, rest = split(source)
+    # `git@` is a user in an ssh URL; in an https URL it may be a token.
+    return bool(user and (":" in user or not scheme.endswith("ssh://"))) or bool(scheme and "?" in rest)
 
 
 def without_credential(source: str) -> str:
     if not credential(source):
         return source
-    parts = urlsplit(source)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    scheme, _, rest = split(source)
+    return scheme + rest.split("?")[0]
 
 
 def scrubbed(text: str) -> str:

@@ -230,6 +230,9 @@ def test_an_answer_edited_by_hand_and_committed_before_the_update(project: Proje
         ),
         ("https://SECRET@git.example.com/acme/t.git", "has a password or token in _src_path"),
         ("https://git.example.com/acme/t.git?private_token=SECRET", "has a password or token in _src_path"),
+        ("https://ada:a/SECRET@git.example.com/acme/t.git", "has a password or token in _src_path"),
+        ("https://ada:a@SECRET@git.example.com/acme/t.git", "has a password or token in _src_path"),
+        ("https://[SECRET@git", "has a password or token in _src_path"),
     ],
 )
 def test_a_source_that_others_cannot_use(project: Project, source: str | None, said: str) -> None:
