@@ -1,0 +1,375 @@
+#!/usr/bin/env python3
+"""Say in one screen what a `copier update` did to a project, and fail when a person must look at it.
+
+    python3 PATH/TO/TEMPLATE/hooks/check_update.py [PROJECT]
+
+Run it in the project after the update and before the commit; or after that, with `--since` and the commit before the
+update. It reads files and asks git, and changes nothing. Exit status: 0, nothing needs a person; 1, something does; 2,
+there was nothing to check: no project, no git, no such commit, or wrong options.
+"""
+
+import argparse
+import io
+import re
+import shlex
+import sys
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from recorded import (
+    ANSWERS_FILE,
+    Answers,
+    Problem,
+    answers,
+    credential,
+    git,
+    order,
+    read,
+    shown,
+    without_credential,
+)
+
+WIDTH = 110
+LISTED = 6  # so many answers or problems of a kind, then "… and 12 more"
+BEGIN, MIDDLE, END = (re.compile(rb"^" + mark * 7 + rb"( .*)?\r?$") for mark in (b"<", b"=", b">"))
+
+
+@dataclass
+class Update:
+    """A project before, at the commit `since`, and as its files are now."""
+
+    project: Path
+    since: str
+    answers_file: str
+    before: Answers
+    after: Answers
+    added: list[str]
+    changed: list[str]
+    deleted: list[str]
+
+
+def names(listed: str) -> list[str]:
+    return [name for name in listed.split("\0") if name]
+
+
+def find_answers_file(project: Path, since: str) -> str:
+    """The one answers file of the project, or of several the one that differs from the commit."""
+    here = {path.name for path in project.iterdir() if ANSWERS_FILE.fullmatch(path.name)}
+    committed = names(git("ls-tree", "--name-only", "-z", since, "--", "./", cwd=project))
+    found = sorted(here | {name for name in committed if ANSWERS_FILE.fullmatch(name)})
+    if len(found) > 1:
+        changed = names(git("diff", "--name-only", "--relative", "-z", since, "--", *found, cwd=project))
+        found = changed if len(changed) == 1 else found
+    if not found:
+        raise Problem(f"{project} has no .copier-answers.yml: name the folder of a project that Copier made.")
+    if len(found) > 1:
+        raise Problem(f"{project} has several answers files: choose one with --answers-file, {' or '.join(found)}.")
+    return found[0]
+
+
+def look(project: Path, since: str, answers_file: str | None) -> tuple[Update, list[str]]:
+    """What changed since a commit, and what is wrong with the answers file."""
+    if not project.is_dir():
+        raise Problem(f"{project} is no folder.")
+    try:
+        git("rev-parse", "--show-toplevel", cwd=project)
+    except Problem as problem:
+        raise Problem(f"{project}: {problem}.") from None
+    try:
+        git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{since}^{{commit}}", cwd=project)
+    except Problem:
+        raise Problem(f"{project} has no commit {since}: commit the project, or fetch that commit.") from None
+    name = answers_file or find_answers_file(project, since)
+    try:
+        committed = git("show", f"{since}:./{name}", cwd=project)
+    except Problem:
+        raise Problem(f"{name} is not in the commit {since}: commit the project before the update.") from None
+
+    status = names(git("diff", "--name-status", "--no-renames", "--relative", "-z", since, "--", ".", cwd=project))
+    kinds = dict(zip(status[1::2], status[::2], strict=True))
+    untracked = names(git("ls-files", "--others", "--exclude-standard", "-z", "--", ".", cwd=project))
+    kinds.update({path: "M" if kinds.get(path) == "D" else "A" for path in untracked})
+    files = (sorted(path for path in kinds if kinds[path] in kind) for kind in ("A", "MTU", "D"))
+    update = Update(project, since, name, {}, {}, *files)
+
+    wrong = []
+    try:
+        update.before = answers(committed)
+    except Problem as problem:
+        wrong.append(f"{name} at {since} cannot be read: {problem}.")
+    if not (project / name).exists():
+        wrong.append(f"{name} is gone, and no update can start without it: git checkout {since} -- {name}")
+        update.after = update.before
+    else:
+        try:
+            update.after = read(project / name)
+        except Problem as problem:
+            wrong.append(f"{name} cannot be read: {problem}. Restore what the update wrote.")
+            update.after = update.before
+    return update, wrong
+
+
+def differing(before: Answers, after: Answers) -> list[str]:
+    """The names of questions whose answer changed."""
+    return [name for name in before if name in after and before[name] != after[name] and name[0] != "_"]
+
+
+def conflicts(update: Update) -> list[str]:
+    """Entries of git's index that are not merged, files with markers, and rejected hunks."""
+    project = update.project
+    unmerged = sorted({line.split("\t", 1)[1] for line in names(git("ls-files", "-u", "-z", cwd=project))})
+    marked = [path for path in [*update.added, *update.changed] if markers(update, path)]
+    # Also what .gitignore hides: many people ignore *.rej. Not what others installed.
+    hidden = ["ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--", "*.rej"]
+    ignored = names(git(*hidden, ":(exclude,glob)**/.venv/**", ":(exclude,glob)**/node_modules/**", cwd=project))
+    rejected = sorted({*ignored, *(path for path in update.added if path.endswith(".rej"))})
+    found = []
+    if both := [path for path in unmerged if path in marked]:
+        found.append(f"In conflict: {some(both)}. Keep the right lines, remove the markers, then git add.")
+    if bare := [path for path in unmerged if path not in marked]:
+        found.append(f"Not merged in git's index: {some(bare)}. Look at each, then git add.")
+    if left := [path for path in marked if path not in unmerged]:
+        found.append(f"Conflict markers: {some(left)}. Keep the right lines and remove the markers.")
+    if rejected:
+        found.append(f"Rejected hunks: {some(rejected)}. Put each into its file by hand, then delete the .rej file.")
+    return found
+
+
+def markers(update: Update, path: str) -> bool:
+    """Whether a file has more conflicts than before: documents about git have such lines, too."""
+    file = update.project / path
+    if file.is_symlink() or not file.is_file():
+        return False
+    now = count_conflicts(file.read_bytes())
+    if now and path in update.changed:
+        before = git("show", f"{update.since}:./{path}", cwd=update.project)
+        now -= count_conflicts(before.encode(errors="surrogateescape"))
+    return now > 0
+
+
+def count_conflicts(content: bytes) -> int:
+    """How often the three marks follow each other, each on a line of its own."""
+    wanted, found = 0, 0
+    for line in content.split(b"\n"):
+        if BEGIN.match(line):
+            wanted = 1
+        elif (wanted == 1 and MIDDLE.match(line)) or (wanted == 2 and END.match(line)):
+            wanted += 1
+        if wanted == 3:
+            wanted, found = 0, found + 1
+    return found
+
+
+def source(update: Update) -> list[str]:
+    """What is wrong with where the template comes from and with the version."""
+    name, recorded, commit = update.answers_file, update.after.get("_src_path"), update.after.get("_commit")
+    found = []
+    if not isinstance(recorded, str) or not recorded:
+        found.append(f"{name} has no _src_path, so no update can start: add the template's URL, https://….git")
+    elif credential(recorded):
+        found.append(
+            f"{name} has a password or token in _src_path: revoke it, write {shown(clean(update.after), 120)} there, "
+            "and let a git credential helper log in."
+        )
+    elif not re.match(r"(git\+)?(https|ssh)://[^/]+/.", recorded):
+        found.append(
+            f"{name} has {shown(recorded)} as _src_path, which others cannot reach or Renovate cannot read: "
+            "write the template's full URL there, https://….git"
+        )
+    if not isinstance(commit, str | int | float):
+        found.append(
+            f"{name} has no _commit, so no update can start: the copy was not of a release. "
+            "Copy a release over it and look at what differs."
+        )
+    elif order(str(commit)) is None:
+        found.append(
+            f"{name} has {shown(commit)} as _commit, which is no release and can vanish: "
+            "update to a release, copier update --vcs-ref=vX.Y.Z"
+        )
+    else:
+        before = order(str(update.before.get("_commit")))
+        after = order(str(commit))
+        if before and after and after < before:
+            found.append(f"The version went back, from {shown(update.before.get('_commit'))} to {shown(commit)}.")
+    return found
+
+
+def by_hand(update: Update) -> list[str]:
+    """Answers that somebody wrote into the file: Copier renders nothing for them."""
+    name = update.answers_file
+    others = [path for path in [*update.added, *update.changed, *update.deleted] if path != name]
+    edited = edits(update.before, update.after)
+    if edited and not others:
+        return [advice(name, edited, update.after)]
+
+    # The same, committed before the update.
+    last = git("rev-list", "--parents", "--max-count=1", update.since, "--", name, cwd=update.project).split()
+    if len(last) != 2:  # a first commit, a merge, or the edge of a shallow clone: nobody can tell
+        return []
+    touched = ["diff-tree", "--no-commit-id", "--name-only", "-r", "-z", "--relative", last[0]]
+    if names(git(*touched, cwd=update.project)) != [name]:
+        return []
+    try:
+        edited = edits(*(answers(git("show", f"{at}:./{name}", cwd=update.project)) for at in reversed(last)))
+    except Problem:
+        return []
+    return [advice(name, edited, update.before, f" in {last[0][:9]}")] if edited else []
+
+
+def edits(before: Answers, after: Answers) -> list[str]:
+    """Answers that differ where the version does not."""
+    keys = {**before, **after}
+    same = before.get("_commit") == after.get("_commit")
+    return [key for key in keys if key[0] != "_" and before.get(key) != after.get(key)] if same else []
+
+
+def advice(name: str, edited: list[str], now: Answers, where: str = "") -> str:
+    data = " ".join(f"-d {shlex.quote(f'{key}={shown(now[key])}')}" for key in edited if key in now)
+    return (
+        f"{name} was edited by hand{where} ({some(edited)}), and nothing was rendered for that. Undo that, commit, "
+        f"and run: copier update --vcs-ref=:current: {data}".rstrip()
+    )
+
+
+def edited_deletions(update: Update) -> tuple[list[str], bool]:
+    """Deleted files that a commit of their owner had changed, and whether history is there to tell.
+
+    An owner's commit is one that leaves the answers file alone: each copy and update writes it.
+    """
+    if not update.deleted:
+        return [], True
+    if git("rev-parse", "--is-shallow-repository", cwd=update.project).strip() == "true":
+        return [], False
+
+    def commits(path: str) -> set[str]:
+        return set(git("rev-list", "--no-merges", update.since, "--", path, cwd=update.project).split())
+
+    updates = commits(update.answers_file)
+    return [path for path in update.deleted if commits(f":(literal){path}") - updates], True
+
+
+def some(items: Iterable[str], most: int = 4) -> str:
+    """`a, b, … and 12 more`."""
+    listed = [shown(item, 90) for item in items]
+    rest = f", … and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + rest
+
+
+def cut(lines: list[str], most: int = LISTED) -> list[str]:
+    return lines if len(lines) <= most + 1 else [*lines[:most], f"  … and {len(lines) - most} more"]
+
+
+def wrapped(text: str, first: str, rest: str, width: int = WIDTH) -> list[str]:
+    return textwrap.wrap(
+        text, width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def report(update: Update) -> list[str]:
+    """What happened, as lines."""
+    before, after = update.before, update.after
+    versions = [shown(recorded.get("_commit", "no version")) for recorded in (before, after)]
+    step = " → ".join(versions) if versions[0] != versions[1] else f"{versions[0]}, as before"
+    lines = [f"{update.project.resolve().name}: {step}, from {shown(clean(after), 70)}"]
+    if clean(before) != clean(after):
+        lines.append(f"  the source was {shown(clean(before), 70)}")
+
+    changed = differing(before, after)
+    added = [name for name in after if name not in before and name[0] != "_"]
+    removed = [name for name in before if name not in after and name[0] != "_"]
+    lines += ["", f"Answers: {counts(changed=changed, added=added, removed=removed)}"]
+    lines += cut(
+        [
+            *(f"  changed  {name}: {shown(before[name])} → {shown(after[name])}" for name in changed),
+            *(f"  added    {name}: {shown(after[name])}" for name in added),
+            *(f"  removed  {name}: {shown(before[name])}" for name in removed),
+        ]
+    )
+    files = {
+        kind: [path for path in listed if path != update.answers_file]
+        for kind, listed in (("added", update.added), ("changed", update.changed), ("deleted", update.deleted))
+    }
+    lines.append(f"Files: {counts(**files)}")
+    for kind, listed in files.items():
+        if listed:
+            lines += wrapped(some(listed, 8), f"  {kind:<8} ", " " * 11)[:3]
+    return lines
+
+
+def accept(names: list[str]) -> str:
+    return " ".join(f"--accept {shlex.quote(shown(name, 200))}" for name in names[:4])
+
+
+def clean(recorded: Answers) -> str:
+    return without_credential(str(recorded.get("_src_path", "no source")))
+
+
+def counts(**listed: list[str]) -> str:
+    said = ", ".join(f"{len(items)} {kind}" for kind, items in listed.items() if items)
+    return said or "none changed"
+
+
+def check(project: Path, since: str, answers_file: str | None, accepted: set[str]) -> tuple[list[str], int]:
+    """The lines to print, and the exit status."""
+    update, wrong = look(project, since, answers_file)
+    lines = report(update)
+    wrong += conflicts(update)
+    if changed := [name for name in differing(update.before, update.after) if name not in accepted]:
+        wrong.append(
+            f"Answers changed: {some(changed)}. An update replaces an answer that is no longer valid. Where you asked "
+            f"for it, say so: {accept(changed)}"
+        )
+    lost, known = edited_deletions(update)
+    if lost := [path for path in lost if path not in accepted]:
+        wrong.append(
+            f"Deleted with your edits: {some(lost)}. Read what is gone with git show {since}:./{lost[0]} and move "
+            f"what you need, then say so: {accept(lost)}"
+        )
+    elif not known:
+        lines.append("  This clone is shallow: whether the deleted files held edits of yours is not known.")
+    wrong += by_hand(update)
+    if not any("cannot be read" in sentence or "is gone" in sentence for sentence in wrong):
+        wrong += source(update)
+
+    lines.append("")
+    if not wrong:
+        return [*lines, "Nothing needs a person."], 0
+    lines.append("1 thing needs a person:" if len(wrong) == 1 else f"{len(wrong)} things need a person:")
+    for number, sentence in enumerate(wrong, 1):
+        lines += wrapped(sentence, f"  {number}. ", "     ")
+    return lines, 1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description="Say what a `copier update` did to a project, and fail when a person must look at it.",
+        epilog="Exit status: 0, nothing needs a person; 1, something does; 2, there was nothing to check.",
+    )
+    parser.add_argument(
+        "project", nargs="?", default=".", type=Path, metavar="PROJECT", help="its folder; default: here"
+    )
+    parser.add_argument("--since", default="HEAD", metavar="COMMIT", help="the commit before the update; default: HEAD")
+    parser.add_argument("--answers-file", metavar="FILE", help="which one, where the project has several")
+    parser.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="an answer that was meant to change, or a deleted file whose edits are not needed; repeatable",
+    )
+    arguments = parser.parse_args()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+    try:
+        lines, status = check(arguments.project, arguments.since, arguments.answers_file, set(arguments.accept))
+    except Problem as problem:
+        print(f"check_update: {problem}", file=sys.stderr)
+        return 2
+    print("\n".join(lines))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""A template with three releases under a URL, for tests of what comes after an update."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from . import rendering
+from .conftest import TAG, once
+
+URL = "https://git.example.com/acme/mcp-connector-template.git"
+NEXT = "v1000.1.0"  # another title in README.md, and docs/deploy.md is docs/operate.md
+LATER = "v1000.2.0"  # `ci` offers no `none` any more
+GIVEN = {"auth_mode": "none", "hosting": "compose", "source": "blank", "ci": "none"}
+
+
+def releases(template: Path, shared: Path) -> Path:
+    """The template's repository, made once for all workers."""
+    target = shared / "releases"
+    return once(target, lambda: make(shutil.copytree(template, target)))
+
+
+def make(repository: Path) -> None:
+    root = repository / "template"
+    readme = root / "README.md.jinja"
+    title = "# {{ quote.markdown(project_name) }}"
+    assert title in readme.read_text()
+    readme.write_text(readme.read_text().replace(title, f"{title} (new)"))
+    [guide] = root.glob("*'compose'*/docs/deploy.md.jinja")
+    guide.rename(guide.with_name("operate.md.jinja"))
+    tag(repository, NEXT)
+    settings = repository / "copier.yml"
+    settings.write_text(settings.read_text().replace('    "none - no pipeline": none\n', ""))
+    tag(repository, LATER)
+
+
+def tag(repository: Path, name: str) -> None:
+    commit(repository, name)
+    rendering.git("tag", name, cwd=repository)
+
+
+def served(repository: Path, cache: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let git find the repository under URL, and keep Copier's clones apart from other workers'."""
+    patch.setenv("GIT_CONFIG_COUNT", "1")
+    patch.setenv("GIT_CONFIG_KEY_0", f"url.{repository}.insteadOf")
+    patch.setenv("GIT_CONFIG_VALUE_0", URL)
+    patch.setenv("COPIER_CACHE_DIR", str(cache))
+
+
+def commit(project: Path, message: str) -> None:
+    rendering.git("add", "-A", cwd=project)
+    rendering.git("commit", "-q", "-m", message, cwd=project)
+
+
+def start(target: Path, *options: str, version: str = TAG) -> Path:
+    """A connector of a release of URL, committed."""
+    arguments = ["copy", "--quiet", "--defaults", f"--vcs-ref={version}", *rendering.data(GIVEN), *options]
+    done = rendering.copier(*arguments, URL, target)
+    assert done.returncode == 0, done.stderr
+    rendering.git("init", "-q", "-b", "main", cwd=target)
+    commit(target, "start")
+    return target
+
+
+def update(project: Path, *options: str, version: str = NEXT) -> None:
+    done = rendering.copier("update", "--quiet", "--defaults", f"--vcs-ref={version}", *options, cwd=project)
+    assert done.returncode == 0, done.stderr
+
+
+def record(project: Path, **answers: object) -> None:
+    """Write answers as Copier does, without Copier; None removes one."""
+    file = project / ".copier-answers.yml"
+    now = {**yaml.safe_load(file.read_text()), **answers}
+    kept = {name: value for name, value in now.items() if value is not None}
+    file.write_text(yaml.dump(kept, allow_unicode=True, default_flow_style=False))

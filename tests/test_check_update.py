@@ -1,0 +1,461 @@
+"""What hooks/check_update.py says after updates that went well, and after each kind that did not."""
+
+import random
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import recorded
+import yaml
+from packaging.version import InvalidVersion, Version
+
+from . import releasing, rendering
+from .conftest import TAG, once
+from .releasing import LATER, NEXT, URL, commit, record, start, update
+
+HOOK = rendering.ROOT / "hooks/check_update.py"
+Project = Callable[[str], Path]
+
+
+def check(project: Path | str, *options: str, cwd: Path | None = None) -> tuple[int, str]:
+    """Exit status and what was printed, its lines joined: they are wrapped."""
+    done = subprocess.run([sys.executable, HOOK, *options, project], cwd=cwd, capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    return done.returncode, re.sub(r"\n +", " ", done.stdout + done.stderr)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def repository(template: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    repository = releasing.releases(template, shared)
+    with pytest.MonkeyPatch.context() as patch:
+        releasing.served(repository, tmp_path_factory.mktemp("cache"), patch)
+        yield repository
+
+
+@pytest.fixture
+def project(shared: Path, tmp_path: Path) -> Project:
+    """Gives a copy of a project that was made by copier once for all tests."""
+
+    def committed(target: Path) -> None:
+        start(target)
+
+    def edited(target: Path) -> None:
+        shutil.copytree(get("committed"), target)
+        readme = target / "README.md"
+        readme.write_text("# Ours\n" + readme.read_text().split("\n", 1)[1])
+        with (target / "docs/deploy.md").open("a") as guide:
+            guide.write("\nOur runbook.\n")
+        commit(target, "Ours")
+
+    def updated(base: str, *options: str, version: str = NEXT) -> Callable[[Path], None]:
+        return lambda target: update(shutil.copytree(get(base), target), *options, version=version)
+
+    makers = {
+        "committed": committed,
+        "edited": edited,
+        "updated": updated("committed"),
+        "conflict": updated("edited"),
+        "rejected": updated("edited", "--conflict=rej"),
+        "reset": updated("committed", version=LATER),
+        "flipped": updated("committed", "-d", "hosting=fly", version=":current:"),
+    }
+
+    def get(name: str) -> Path:
+        target = shared / "check_update" / name
+        return once(target, lambda: makers[name](target))
+
+    return lambda name: shutil.copytree(get(name), tmp_path / "acme-crm")
+
+
+def test_an_update_that_went_well_fits_a_screen(project: Project) -> None:
+    done = subprocess.run([sys.executable, HOOK], cwd=project("updated"), capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        f"acme-crm: {TAG} → {NEXT}, from {URL}",
+        "",
+        "Answers: none changed",
+        "Files: 1 added, 1 changed, 1 deleted",
+        "  added    docs/operate.md",
+        "  changed  README.md",
+        "  deleted  docs/deploy.md",
+        "",
+        "Nothing needs a person.",
+    ]
+
+
+def test_nothing_to_update(project: Project) -> None:
+    status, said = check(project("committed"))
+    assert status == 0
+    assert said.startswith(f"acme-crm: {TAG}, as before, from {URL}\n\nAnswers: none changed\nFiles: none changed\n")
+
+
+def test_a_conflict_until_it_is_resolved(project: Project) -> None:
+    folder = project("conflict")
+    status, said = check(folder, "--accept=docs/deploy.md")
+    assert status == 1
+    sentence = "In conflict: README.md. Keep the right lines, remove the markers, then git add."
+    assert said.endswith(f"1 thing needs a person: 1. {sentence}\n")
+
+    rendering.git("add", "README.md", cwd=folder)
+    assert "1. Conflict markers: README.md. Keep the right lines and remove the markers." in check(folder)[1]
+
+    text = (folder / "README.md").read_text()
+    (folder / "README.md").write_text(re.sub(r"<{7}.*?={7}\n(.*?)>{7}[^\n]*\n", r"\1", text, flags=re.DOTALL))
+    assert check(folder, "--accept=docs/deploy.md")[0] == 0
+
+
+def test_a_conflict_that_was_taken_away_but_not_added(project: Project) -> None:
+    folder = project("conflict")
+    (folder / "README.md").write_text("# Ours\n")
+    assert "1. Not merged in git's index: README.md. Look at each, then git add." in check(folder)[1]
+
+
+def test_markers_that_were_committed_by_a_bot(project: Project) -> None:
+    folder = project("conflict")
+    commit(folder, "Update")
+    status, said = check(folder, "--since=HEAD~1")
+    assert status == 1
+    assert f"{TAG} → {NEXT}" in said
+    assert "Conflict markers: README.md." in said
+
+
+def test_markers_that_were_there_before_are_the_owner_s(project: Project) -> None:
+    folder = project("committed")
+    guide = folder / "docs/git.md"
+    guide.write_text("A conflict looks like this:\n\n<<<<<<< ours\none\n=======\ntwo\n>>>>>>> theirs\n")
+    (folder / "docs/title.rst").write_text("Title\n=======\n\n>>>>>>> not a conflict\n")
+    commit(folder, "Ours")
+    guide.write_text(f"{guide.read_text()}\nMore.\n")
+    (folder / "docs/title.rst").write_text("Titles\n=======\n\n>>>>>>> not a conflict\n")
+    assert check(folder)[0] == 0
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["seen", "ignored"])
+def test_rejected_hunks(project: Project, ignored: bool) -> None:
+    folder = project("rejected")
+    if ignored:
+        (folder / ".git/info/exclude").write_text("*.rej\n")
+    assert (
+        "Rejected hunks: README.md.rej, docs/deploy.md.rej. Put each into its file by hand, then delete the .rej file."
+    ) in check(folder)[1]
+    for rejected in folder.rglob("*.rej"):
+        rejected.unlink()
+    assert check(folder, "--accept=docs/deploy.md")[0] == 0
+
+
+def test_edits_in_a_file_that_the_template_renamed(project: Project) -> None:
+    folder = project("conflict")
+    assert (
+        "Deleted with your edits: docs/deploy.md. Read what is gone with git show HEAD:./docs/deploy.md and move what "
+        "you need, then say so: --accept docs/deploy.md\n"
+    ) in check(folder)[1]
+    assert "Our runbook." in rendering.git("show", "HEAD:./docs/deploy.md", cwd=folder)
+
+
+def test_a_shallow_clone_cannot_tell_whose_edits_are_gone(project: Project) -> None:
+    folder = project("conflict")
+    (folder / ".git/shallow").write_text(rendering.git("rev-parse", "HEAD", cwd=folder) + "\n")
+    said = check(folder)[1]
+    assert "This clone is shallow: whether the deleted files held edits of yours is not known." in said
+    assert "1 thing needs a person: 1. In conflict: README.md." in said
+
+
+def test_an_answer_that_an_update_replaced(project: Project) -> None:
+    folder = project("reset")
+    status, said = check(folder)
+    assert status == 1
+    assert "Answers: 1 changed changed  ci: none → github\n" in said
+    assert (
+        "1. Answers changed: ci. An update replaces an answer that is no longer valid. Where you asked for it, say so: "
+        "--accept ci\n"
+    ) in said
+    assert check(folder, "--accept=ci")[0] == 0
+
+
+def test_an_answer_that_was_changed_on_purpose(project: Project) -> None:
+    status, said = check(project("flipped"), "--accept=hosting")
+    assert status == 0
+    assert f"{TAG}, as before" in said
+    assert "changed  hosting: compose → fly" in said
+
+
+def test_answers_that_came_and_went(project: Project) -> None:
+    folder = project("flipped")
+    record(folder, source=None, region="a\x1b[31mb")
+    said = check(folder)[1]
+    assert "Answers: 1 changed, 1 added, 1 removed" in said
+    assert "added    region: a [31mb" in said
+    assert "removed  source: blank" in said
+
+
+def test_an_answer_edited_by_hand(project: Project) -> None:
+    folder = project("committed")
+    record(folder, hosting="fly")
+    assert (
+        ".copier-answers.yml was edited by hand (hosting), and nothing was rendered for that. Undo that, commit, "
+        "and run: copier update --vcs-ref=:current: -d hosting=fly\n"
+    ) in check(folder)[1]
+
+
+def test_an_answer_edited_by_hand_and_committed_before_the_update(project: Project) -> None:
+    folder = project("committed")
+    record(folder, hosting="fly")
+    commit(folder, "Move to Fly")
+    update(folder)
+    edit = rendering.git("rev-parse", "--short=9", "HEAD", cwd=folder)
+    status, said = check(folder)
+    assert status == 1
+    assert f".copier-answers.yml was edited by hand in {edit} (hosting), and nothing was rendered for that." in said
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            "/home/ada/template",
+            "has /home/ada/template as _src_path, which others cannot reach or Renovate cannot read:",
+        ),
+        ("../template", "has ../template as _src_path,"),
+        ("gh:acme/template", "has gh:acme/template as _src_path,"),
+        ("git@git.example.com:acme/template.git", "has git@git.example.com:acme/template.git as _src_path,"),
+        ("file:///srv/template.git", "has file:///srv/template.git as _src_path,"),
+        (None, "has no _src_path, so no update can start: add the template's URL, https://….git"),
+        (
+            "https://oauth2:glpat-SECRET@git.example.com/acme/t.git",
+            "has a password or token in _src_path: revoke it, write https://git.example.com/acme/t.git there, and let",
+        ),
+        ("https://SECRET@git.example.com/acme/t.git", "has a password or token in _src_path"),
+        ("https://git.example.com/acme/t.git?private_token=SECRET", "has a password or token in _src_path"),
+        ("https://ada:a/SECRET@git.example.com/acme/t.git", "has a password or token in _src_path"),
+        ("https://ada:a@SECRET@git.example.com/acme/t.git", "has a password or token in _src_path"),
+        ("https://[SECRET@git", "has a password or token in _src_path"),
+    ],
+)
+def test_a_source_that_others_cannot_use(project: Project, source: str | None, said: str) -> None:
+    folder = project("updated")
+    record(folder, _src_path=source)
+    status, output = check(folder)
+    assert status == 1
+    assert f"1 thing needs a person: 1. .copier-answers.yml {said}" in output
+    assert "SECRET" not in output
+
+
+@pytest.mark.parametrize("source", [URL, "ssh://git@git.example.com/acme/t.git", "git+https://git.example.com/acme/t"])
+def test_a_source_that_others_can_use(project: Project, source: str) -> None:
+    folder = project("updated")
+    record(folder, _src_path=source)
+    assert check(folder)[0] == 0
+
+
+def test_a_version_that_vanishes(repository: Path, tmp_path: Path) -> None:
+    """Copied from a working tree with changes, which Copier commits in a clone that it throws away."""
+    template = shutil.copytree(repository, tmp_path / "template")
+    (template / "LICENSE").write_text("Changed.\n")
+    folder = tmp_path / "project"
+    arguments = [
+        "copy",
+        "--quiet",
+        "--defaults",
+        "--vcs-ref=HEAD",
+        *rendering.data({**releasing.GIVEN, "ci": "github"}),
+    ]
+    assert rendering.copier(*arguments, template, folder).returncode == 0
+    record(folder, _src_path=URL)
+    rendering.git("init", "-q", cwd=folder)
+    commit(folder, "start")
+    status, said = check(folder)
+    assert status == 1
+    assert re.search(
+        rf"1\. \.copier-answers\.yml has {LATER}-1-g[0-9a-f]+ as _commit, which is no release and can vanish: "
+        r"update to a release, copier update --vcs-ref=vX\.Y\.Z\n",
+        said,
+    )
+
+
+def test_no_version(project: Project) -> None:
+    folder = project("updated")
+    record(folder, _commit=None)
+    assert (
+        ".copier-answers.yml has no _commit, so no update can start: the copy was not of a release. Copy a release "
+        "over it and look at what differs.\n"
+    ) in check(folder)[1]
+
+
+def test_a_version_that_went_back(project: Project) -> None:
+    folder = project("updated")
+    record(folder, _commit="v999.0.0")
+    assert f"The version went back, from {TAG} to v999.0.0.\n" in check(folder)[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<<<<<<< before updating\nci: none\n", "line 1 is a conflict marker"),
+        ("ci: none\nci: github\n", "line 2 gives ci a second time"),
+        ("things:\n  a: b\n", "the value of things in line 1 is not of a form that Copier writes"),
+        ("- a\n", "line 1 is not of the form that Copier writes, `name: value`"),
+    ],
+)
+def test_an_answers_file_that_cannot_be_read(project: Project, text: str, said: str) -> None:
+    folder = project("updated")
+    (folder / ".copier-answers.yml").write_text(text)
+    status, output = check(folder)
+    assert status == 1
+    assert f"1. .copier-answers.yml cannot be read: {said}. Restore what the update wrote.\n" in output
+
+
+def test_an_answers_file_that_is_gone(project: Project) -> None:
+    folder = project("updated")
+    (folder / ".copier-answers.yml").unlink()
+    sentence = (
+        ".copier-answers.yml is gone, and no update can start without it: git checkout HEAD -- .copier-answers.yml"
+    )
+    assert sentence in check(folder)[1]
+
+
+def test_a_project_in_a_folder_of_a_worktree(project: Project, tmp_path: Path) -> None:
+    """Two projects of one repository: each is judged by itself, also while a hook of git runs."""
+    mono = tmp_path / "mono"
+    shutil.copytree(project("conflict"), mono / "one", ignore=shutil.ignore_patterns(".git"))
+    shutil.copytree(tmp_path / "acme-crm", mono / "two", ignore=shutil.ignore_patterns(".git"))
+    rendering.git("init", "-q", cwd=mono)
+    for folder in ("one", "two"):
+        (mono / folder / "README.md").write_text("# Ours\n")
+    commit(mono, "start")
+    rendering.git("worktree", "add", "-q", str(tmp_path / "tree"), cwd=mono)
+    (tmp_path / "tree/two/README.md").write_text("<<<<<<< a\n=======\n>>>>>>> b\n")
+    (tmp_path / "tree/one/.copier-answers.yml").rename(tmp_path / "tree/one/.copier-answers.crm.yml")
+    commit(tmp_path / "tree", "Another name")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GIT_DIR", str(rendering.ROOT / ".git"))
+        assert check(tmp_path / "tree/one")[0] == 0
+        assert check(tmp_path / "tree/two")[0] == 0
+        status, said = check("two", "--since=HEAD~1", cwd=tmp_path / "tree")
+    assert status == 1
+    assert said.startswith(f"two: {NEXT}, as before")
+    assert "Files: 1 changed changed  README.md\n" in said
+    assert "1. Conflict markers: README.md." in said
+
+
+def test_of_several_answers_files_the_one_that_changed(project: Project) -> None:
+    folder = project("committed")
+    shutil.copy(folder / ".copier-answers.yml", folder / ".copier-answers.other.yml")
+    commit(folder, "Another template")
+    both = ".copier-answers.other.yml or .copier-answers.yml"
+    status, said = check(folder)
+    assert (status, said) == (
+        2,
+        f"check_update: {folder} has several answers files: choose one with --answers-file, {both}.\n",
+    )
+    assert check(folder, "--answers-file=.copier-answers.yml")[0] == 0
+    record(folder, _commit=NEXT)
+    assert f"{TAG} → {NEXT}" in check(folder)[1]
+
+
+def test_where_there_is_nothing_to_check(project: Project, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    assert check(tmp_path / "none") == (2, f"check_update: {tmp_path / 'none'} is no folder.\n")
+    assert check(plain)[0] == 2
+    assert "not a git repository" in check(plain)[1]
+    rendering.git("init", "-q", cwd=plain)
+    sentence = f"check_update: {plain} has no commit HEAD: commit the project, or fetch that commit.\n"
+    assert check(plain) == (2, sentence)
+    rendering.git("commit", "-q", "--allow-empty", "-m", "start", cwd=plain)
+    sentence = f"check_update: {plain} has no .copier-answers.yml: name the folder of a project that Copier made.\n"
+    assert check(plain) == (2, sentence)
+    assert check(project("committed"), "--since=v9")[0] == 2
+    (plain / ".copier-answers.yml").write_text("ci: none\n")
+    sentence = ".copier-answers.yml is not in the commit HEAD: commit the project before the update."
+    assert check(plain) == (2, f"check_update: {sentence}\n")
+
+
+def test_a_great_update_fits_a_screen_too(project: Project) -> None:
+    folder = project("conflict")
+    for number in range(60):
+        (folder / f"docs/a rather long name of a file {number}.md").write_text("<<<<<<< a\n=======\n>>>>>>> b\n")
+    record(folder, **{f"question_{number}": "x" * 200 for number in range(30)})
+    record(folder, _src_path="gh:acme/template", _commit="v1-2-gabcdef")
+    done = subprocess.run([sys.executable, HOOK, folder], capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    assert "  … and 24 more" in lines
+    assert len(lines) <= 36
+    assert max(map(len, lines)) <= 120
+
+
+def test_answers_files_are_read_as_yaml_reads_them() -> None:
+    chance = random.Random(20)
+    pieces = [
+        "Acme",
+        "CRM,",
+        "don't",
+        "a: b",
+        "#x",
+        '"q"',
+        "-",
+        "\n",
+        "\n\n",
+        "  ",
+        "yes",
+        "null",
+        "1.5",
+        "é",
+        "\\",
+        "😀",
+    ]
+
+    def value(depth: int = 0) -> object:
+        kind = chance.randrange(10)
+        if kind == 0 and not depth:
+            return [value(1) for _ in range(chance.randrange(4))]
+        if kind == 1:
+            return chance.choice([True, False, None, 5, -3, 1.5])
+        joint = chance.choice(["", " "])
+        return joint.join(chance.choice(pieces) for _ in range(chance.randrange(60)))
+
+    for _ in range(1000):
+        given = {name: value() for name in ("one", "two", "three")}
+        for indent in (2, 4):
+            text = yaml.dump(given, indent=indent, allow_unicode=True, default_flow_style=False)
+            assert recorded.answers(text) == given, text
+
+
+def test_versions_are_sorted_as_copier_sorts_them() -> None:
+    chance = random.Random(20)
+    pieces = [
+        "v",
+        "1",
+        "0",
+        ".",
+        "1.0",
+        "2",
+        "a1",
+        "b",
+        "rc2",
+        "-1",
+        ".post2",
+        ".dev3",
+        "dev",
+        "1!",
+        "c1",
+        "alpha",
+        "-gab",
+    ]
+    tags = {"".join(chance.choice(pieces) for _ in range(chance.randrange(1, 6))) for _ in range(5000)}
+    versions = {}
+    for tag in tags:
+        try:
+            versions[tag] = Version(tag)
+        except InvalidVersion:
+            assert recorded.order(tag) is None
+    keys = {tag: key for tag in versions if (key := recorded.order(tag))}
+    assert keys.keys() == versions.keys()
+    assert all(recorded.prerelease(tag) == versions[tag].is_prerelease for tag in versions)
+    for _ in range(5000):
+        one, other = chance.sample(sorted(versions), 2)
+        assert (keys[one] < keys[other]) == (versions[one] < versions[other])
+    assert recorded.order("1234567") is None
