@@ -9,6 +9,7 @@
 import json
 import random
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -337,7 +338,7 @@ def started(
                 time.sleep(0.1)
         yield Running(origin, headers, process, log)
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)  # after SIGTERM a connector goes on for a while
         try:
             process.wait(STOP)
         except subprocess.TimeoutExpired:

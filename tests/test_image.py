@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 import tarfile
-import time
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -315,7 +315,7 @@ def test_a_call_in_flight_finishes_after_sigterm(
     keys = shared(tmp_path) / "keys.jsonl"
     command = running(build("api-key"), f"--volume={tmp_path}:{tmp_path}:ro")
     with (
-        system(seconds=5) as behind,
+        system(seconds=8) as behind,
         serving(
             *installed(CHOSEN["api-key"]), command=command, UPSTREAM_URL=behind.origin, API_KEYS_FILE=str(keys)
         ) as connector,
@@ -368,10 +368,23 @@ class Deployment:
         transport = Published(self.port, verify=trusted)
         return httpx2.AsyncClient(transport=transport, headers=dict(self.headers), timeout=30, trust_env=False)
 
-    def calls(
-        self, tool: str, arguments: dict[str, Any], era: str, times: int = 1, told: list[bool] | None = None
+    def calls(self, tool: str, arguments: dict[str, Any], era: str) -> int:
+        """How many calls were answered: one."""
+        return self.calls_while(lambda: False, tool, arguments, era, 1, [])
+
+    def calls_while(
+        self,
+        going: Callable[[], bool],
+        tool: str,
+        arguments: dict[str, Any],
+        era: str,
+        times: int,
+        told: list[bool],
     ) -> int:
-        """How many calls were answered, one after the other by one client; `told` learns of each at once."""
+        """How many calls were answered, one after the other by one client, at least `times` and then while `going`.
+
+        `told` learns of each at once; the first that is not answered ends it.
+        """
 
         async def calling() -> int:
             async with (
@@ -379,11 +392,11 @@ class Deployment:
                 Client(streamable_http_client("https://localhost/mcp", http_client=http), mode=era) as client,
             ):
                 await client.list_tools()
-                answered = [] if told is None else told
                 count = 0
-                for _ in range(times):
-                    answered.append(not (await client.call_tool(tool, arguments)).is_error)
-                    count += answered[-1]
+                while count < times or going():
+                    told.append(not (await client.call_tool(tool, arguments)).is_error)
+                    assert told[-1]
+                    count += 1
                 return count
 
         return asyncio.run(calling())
@@ -449,15 +462,19 @@ def test_compose_up_serves_both_eras_behind_caddy(docker: Docker, rendered: Rend
         assert (secured.status_code, secured.headers["strict-transport-security"]) == (200, "max-age=31536000")
 
 
-def test_compose_up_takes_the_key_of_the_documented_command(docker: Docker, rendered: Rendered, tmp_path: Path) -> None:
-    project = source(rendered(CHOSEN["api-key"]), tmp_path / "api-key")
+def stand_in(project: Path) -> str:
+    """The system behind a connector with the source rest-api, as a service for the override."""
     recorded = answers(project)
     command = ["python", "-m", "uvicorn", f"{recorded['package_name']}.stand_in:app", "--host=0.0.0.0"]
-    behind = (
+    return (
         f"  behind:\n    image: {recorded['image_name']}\n    command: {json.dumps(command)}\n    networks: [edge]\n"
         "    healthcheck: {test: [CMD, 'true'], interval: 1s}\n"  # the image's asks the connector
     )
-    with deployed(docker, project, {"UPSTREAM_URL": "http://behind:8000"}, behind) as deployment:
+
+
+def test_compose_up_takes_the_key_of_the_documented_command(docker: Docker, rendered: Rendered, tmp_path: Path) -> None:
+    project = source(rendered(CHOSEN["api-key"]), tmp_path / "api-key")
+    with deployed(docker, project, {"UPSTREAM_URL": "http://behind:8000"}, stand_in(project)) as deployment:
         assert [deployment.calls("search_records", {}, era) for era in ERAS] == [1, 1]
         without = deployment.ask("POST", "/mcp", headers={"Authorization": ""}, json={})
         assert without.status_code == 401
@@ -476,26 +493,39 @@ def test_the_state_store_is_healthy_without_any_right(docker: Docker, rendered: 
         docker.compose(project, "{}", settings, "down", "--volumes", "--timeout=5")
 
 
-def test_no_call_is_lost_when_a_replica_stops(
-    docker: Docker, rendered: Rendered, tmp_path: Path, record_property: Callable[[str, object], None]
-) -> None:
-    project, workers, times = source(rendered(CHOSEN["none"]), tmp_path / "replicas"), 8, 25
-    with deployed(docker, project, scale=2) as deployment, ThreadPoolExecutor(workers) as pool:
-        arguments, told = {"text": "a b"}, list[bool]()
-        started = time.monotonic()
-        answered = [
-            pool.submit(deployment.calls, "count_words", arguments, era, times, told) for era in ERAS * (workers // 2)
+def stopped_amid_calls(docker: Docker, deployment: Deployment, tool: str, signal: str, replica: int = 1) -> str:
+    """Calls of both eras from before a replica gets a signal until it has ended; none may be lost."""
+    workers, times, told = 8, 25, list[bool]()
+    arguments = {"text": "a b"} if tool == "count_words" else {}
+    name = f"{deployment.name}-connector-{replica}"
+    ended = threading.Event()
+    with ThreadPoolExecutor(workers) as pool:
+        calling = [
+            pool.submit(deployment.calls_while, lambda: not ended.is_set(), tool, arguments, era, times, told)
+            for era in ERAS * (workers // 2)
         ]
-        until(lambda: len(told) >= 40)
-        stopped = f"{deployment.name}-connector-1"
-        docker("kill", "--signal=TERM", stopped)
-        before = len(told)
-        assert [each.result(60) for each in answered] == [times] * workers
-        seconds = time.monotonic() - started
-        until(lambda: not docker.inspect(stopped)["State"]["Running"], GRACE)
-        assert docker.inspect(stopped)["State"]["ExitCode"] == 0
-        record_property(
-            "summary",
-            f"replicas: {workers * times} calls in {seconds:.1f} s, {before} answered when one stopped, none lost",
-        )
-        assert before < workers * times
+        try:
+            until(lambda: len(told) >= 40, 60)
+            before = len(told)
+            docker("kill", f"--signal={signal}", name)
+            until(lambda: not docker.inspect(name)["State"]["Running"], GRACE + 10)
+        finally:
+            ended.set()
+        answered = [each.result(60) for each in calling]
+    assert docker.inspect(name)["State"]["ExitCode"] == 0
+    assert sum(answered) == len(told) >= workers * times
+    return f"{len(told)} calls, {before} answered when one of two replicas was told to stop, none lost"
+
+
+@pytest.mark.parametrize("mode", ["none", "api-key"])
+def test_no_call_is_lost_when_a_replica_stops(
+    mode: str, docker: Docker, rendered: Rendered, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    project = source(rendered(CHOSEN[mode]), tmp_path / f"replicas-{mode}")
+    behind = stand_in(project) if mode == "api-key" else ""
+    settings = {"UPSTREAM_URL": "http://behind:8000"} if behind else {}
+    tool = "search_records" if behind else "count_words"
+    with deployed(docker, project, settings, behind, scale=2) as deployment:
+        record_property("summary", f"{mode}: {stopped_amid_calls(docker, deployment, tool, 'TERM')}")
+        with pytest.raises((AssertionError, ExceptionGroup)):  # a replica that ends at once loses what it had
+            stopped_amid_calls(docker, deployment, tool, "KILL", replica=2)

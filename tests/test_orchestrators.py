@@ -92,7 +92,6 @@ def read_kubernetes(project: Path) -> Deployed:
     assert container["envFrom"] == [{"configMapRef": {"name": settings["metadata"]["name"]}}]
     [port] = container["ports"]
     scaler = one(objects, "HorizontalPodAutoscaler")["spec"]
-    pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     probes = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
     assert {probe["port"] for probe in probes.values()} == {port["name"]}
     listed = {v["name"]: v["value"] if "value" in v else secret_of(v) for v in container.get("env", [])}
@@ -101,7 +100,7 @@ def read_kubernetes(project: Path) -> Deployed:
         variables={**settings["data"], **listed},
         port=port["containerPort"],
         probes={kind: probe["path"] for kind, probe in probes.items()},
-        grace=pod["terminationGracePeriodSeconds"] - pause,
+        grace=pod["terminationGracePeriodSeconds"],
         least=scaler["minReplicas"],
         most=scaler["maxReplicas"],
     )
@@ -400,7 +399,7 @@ PLANTED = [
     ("kubernetes", "base/connector.yaml", "minReplicas: 2", "minReplicas: 1"),
     ("kubernetes", "base/connector.yaml", "readinessProbe:", "x-readinessProbe:"),
     ("kubernetes", "base/connector.yaml", "path: /health/ready", "path: /health/live"),
-    ("kubernetes", "base/connector.yaml", "Seconds: 40", "Seconds: 35"),
+    ("kubernetes", "base/connector.yaml", "PeriodSeconds: 35", "PeriodSeconds: 30"),
     ("kubernetes", "base/connector.yaml", "maxUnavailable: 0", "maxUnavailable: 1"),
     ("kubernetes", "base/connector.yaml", "containerPort: 8000", "containerPort: 8080"),
     (

@@ -216,18 +216,29 @@ def test_dev_serves_what_was_changed(installed: Installed, chosen: Answers, tmp_
 
 
 @each(("none", "rest-api"))
-def test_a_call_in_flight_finishes_after_sigterm(installed: Installed, chosen: Answers) -> None:
+def test_after_sigterm_readiness_fails_then_nobody_connects_and_calls_in_flight_finish(
+    installed: Installed, chosen: Answers
+) -> None:
     with (
-        system(seconds=3) as behind,
+        system(seconds=9) as behind,
         serving(*installed(chosen), UPSTREAM_URL=behind.origin) as connector,
         ThreadPoolExecutor() as pool,
     ):
         calls = [pool.submit(call, connector, "search_records", {}, era) for era in ERAS]
         until(lambda: len(behind.received) == len(ERAS))
         connector.process.terminate()
-        time.sleep(1)
-        with pytest.raises(httpx2.ConnectError):
-            status(f"{connector.origin}/health/live")
+        until(lambda: status(f"{connector.origin}/health/ready") == 503, 2)
+        last = httpx2.post(connector.url, json=LIST, headers=POST, trust_env=False)
+        assert (last.status_code, "close" in last.headers["connection"]) == (200, True)
+
+        def refused() -> bool:
+            try:
+                return status(f"{connector.origin}/health/live") != 200
+            except httpx2.ConnectError:
+                return True
+
+        until(refused)
+        assert not any(answer.done() for answer in calls)
         for answer in calls:
             assert answer.result(20).structured_content == {"records": [{"id": "1"}], "next_cursor": None}
         assert connector.process.wait(10) == 0
@@ -241,7 +252,7 @@ def test_who_only_idles_does_not_hold_the_stop_up(installed: Installed, chosen: 
             half.sendall(b"POST /mcp HTTP/1.1\r\nHost: x\r\n")
             assert client.get(f"{connector.origin}/health/live").status_code == 200
             connector.process.terminate()
-            assert connector.process.wait(5) == 0
+            assert connector.process.wait(15) == 0
 
 
 class RoundRobin(httpx2.AsyncHTTPTransport):
@@ -308,6 +319,24 @@ def test_no_secret_is_written_to_the_log(installed: Installed, chosen: Answers) 
     assert all(set(sent_on) <= set(received.values()) for received in behind.received)
     assert "DEBUG" in written
     assert [each for each in (COOKIE, own, *caller.headers.values()) if each.rpartition(" ")[2] in written] == []
+
+
+@each(("api-key", "blank"))
+@pytest.mark.parametrize("believed", ["127.0.0.0/8", "*"])
+def test_who_forges_an_address_is_still_counted_unless_every_proxy_is_believed(
+    installed: Installed, chosen: Answers, believed: str
+) -> None:
+    """A proxy adds the address that it saw on the right of what the caller wrote; `*` takes what stands on the left."""
+    with serving(*installed(chosen), FORWARDED_ALLOW_IPS=believed, API_KEYS="# none yet") as connector:
+        told = [
+            httpx2.post(
+                connector.url,
+                headers={"X-API-Key": f"wrong{at}_x", "X-Forwarded-For": f"203.0.113.{at}, 198.51.100.1"},
+                trust_env=False,
+            ).status_code
+            for at in range(60)
+        ]
+        assert (429 in told) == (believed != "*")
 
 
 @each(("api-key", "blank"))
