@@ -31,7 +31,12 @@ def questions() -> dict[str, dict[str, object]]:
 
 def choices(question: str) -> list[str]:
     """The values that a question offers."""
-    offered = questions()[question]["choices"]
+    return values(questions()[question])
+
+
+def values(question: Mapping[str, object]) -> list[str]:
+    """The same, of a question as copier.yml has it."""
+    offered = question["choices"]
     assert isinstance(offered, dict)
     return [choice["value"] if isinstance(choice, dict) else choice for choice in offered.values()]
 
@@ -51,25 +56,30 @@ def label(answers: Mapping[str, str]) -> str:
     return "-".join(answers.values())
 
 
-def git(*arguments: str, cwd: Path) -> str:
+def git(*arguments: str, cwd: Path, check: bool = True) -> str:
     identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "core.autocrlf=false"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=cwd, capture_output=True, text=True, check=True)
+    done = subprocess.run(["git", *identity, *arguments], cwd=cwd, capture_output=True, text=True, check=check)
     return done.stdout.strip()
 
 
 def snapshot(target: Path, tag: str) -> Path:
     """A repository with the template as it stands in the working tree, committed and tagged."""
     target.mkdir()
-    listed = git("ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=ROOT).split("\0")
-    for name in filter(None, listed):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
+    copy_working_tree(target)
     git("init", "-q", "-b", "main", cwd=target)
     git("add", "-A", cwd=target)
     git("commit", "-q", "-m", tag, cwd=target)
     git("tag", tag, cwd=target)
     return target
+
+
+def copy_working_tree(target: Path, *parts: str) -> None:
+    """Put there every file of this repository, or of these parts of it, as it stands."""
+    listed = git("ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", *parts, cwd=ROOT).split("\0")
+    for name in filter(None, listed):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
 
 
 def copier(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

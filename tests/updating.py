@@ -1,0 +1,87 @@
+"""Connectors of earlier releases, edited as their owners do, and updated to the template as it stands."""
+
+import io
+import shutil
+import subprocess
+import tarfile
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import copier
+import yaml
+
+from . import rendering
+from .rendering import Answers, git
+
+RELEASES = tomllib.loads((rendering.ROOT / "releases.toml").read_text())["release"]
+
+
+PARTS = ("copier.yml", "template", "hooks", "locks")  # what a render reads
+
+
+def history(target: Path, tag: str) -> Path:
+    """A repository of what renders, with a tag for each release, and `tag` for what stands in the working tree."""
+    target.mkdir()
+    git("init", "-q", "-b", "main", cwd=target)
+    for release in RELEASES:
+        parts = [part for part in PARTS if git("ls-tree", "--name-only", release["commit"], part, cwd=rendering.ROOT)]
+        archive = subprocess.run(["git", "archive", release["commit"], *parts], cwd=rendering.ROOT, capture_output=True)
+        empty(target)
+        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+            files.extractall(target, filter="data")
+        tagged(target, f"v{release['version']}")
+    empty(target)
+    rendering.copy_working_tree(target, *PARTS)
+    tagged(target, tag)
+    return target
+
+
+def empty(repository: Path) -> None:
+    for path in repository.iterdir():
+        if path.is_dir() and path.name != ".git":
+            shutil.rmtree(path)
+        elif path.is_file():
+            path.unlink()
+
+
+def tagged(repository: Path, tag: str) -> None:
+    """Commit all that stands there, as a release."""
+    commit(repository, tag)
+    git("tag", tag, cwd=repository)
+
+
+def commit(project: Path, message: str) -> None:
+    git("add", "-A", cwd=project)
+    git("commit", "-q", "--allow-empty", "-m", message, cwd=project)
+
+
+def copied(template: Path, target: Path, answers: Mapping[str, str], version: str) -> Path:
+    """A connector of this release of the template, under version control."""
+    data = {"project_name": "Acme CRM", **answers}
+    copier.run_copy(str(template), target, data=data, defaults=True, quiet=True, vcs_ref=version)
+    git("init", "-q", "-b", "main", cwd=target)
+    commit(target, f"From {version}")
+    return target
+
+
+def update(project: Path, version: str | None = None, **changed: str) -> None:
+    """`copier update`; with `changed` answers, what `--data` does."""
+    copier.run_update(project, data=changed, defaults=True, overwrite=True, quiet=True, vcs_ref=version)
+
+
+def conflicts(project: Path) -> list[str]:
+    """Paths that an update left for a person to resolve."""
+    unmerged = {line.split("\t")[1] for line in git("ls-files", "-u", cwd=project).splitlines()}
+    rejected = [path.relative_to(project).as_posix() for path in project.rglob("*.rej")]
+    return sorted({*unmerged, *rejected})
+
+
+def recorded(project: Path) -> Answers:
+    answers: Answers = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
+    return answers
+
+
+def offered(template: Path, version: str, question: str) -> list[str]:
+    """The values that a question offered in a release."""
+    return rendering.values(yaml.safe_load(git("show", f"{version}:copier.yml", cwd=template))[question])
