@@ -1,4 +1,4 @@
-"""A Blueprint of Render: the Blueprint YAML reference, for web services from a Dockerfile or an image, and Key Value."""
+"""A Blueprint of Render: the Blueprint YAML reference, for web services from a Dockerfile or image, and Key Value."""
 
 from typing import Annotated, Literal, Self
 
