@@ -1,4 +1,4 @@
-"""A Blueprint of Render: the Blueprint YAML reference, for web services from a Dockerfile, and for Key Value."""
+"""A Blueprint of Render: the Blueprint YAML reference, for web services from a Dockerfile or image, and Key Value."""
 
 from typing import Annotated, Literal, Self
 
@@ -50,10 +50,24 @@ class BuildFilter(Strict):
     ignoredPaths: list[str]
 
 
+class Named(Strict):
+    name: str
+
+
+class Credentials(Strict):
+    fromRegistryCreds: Named
+
+
+class Image(Strict):
+    url: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)+:[\w.-]+$")]
+    creds: Credentials | None = None
+
+
 class Web(Strict):
     type: Literal["web"]
     name: Name
-    runtime: Literal["docker"]
+    runtime: Literal["docker", "image"]
+    image: Image | None = None
     region: Region
     plan: Plan
     branch: str | None = None
@@ -64,12 +78,19 @@ class Web(Strict):
     dockerContext: str | None = None
     dockerCommand: str | None = None
     preDeployCommand: str | None = None
-    autoDeployTrigger: Literal["commit", "checksPass", "off"]
+    autoDeployTrigger: Literal["commit", "checksPass", "off"] | None = None
     buildFilter: BuildFilter | None = None
     healthCheckPath: Annotated[str, Field(pattern=r"^/")]
     maxShutdownDelaySeconds: Annotated[int, Field(ge=1, le=300)]
     domains: list[str] = Field(default_factory=list)
     envVars: list[Variable]
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        built = (self.runtime == "docker", self.dockerfilePath is not None, self.autoDeployTrigger is not None)
+        if built not in {(True, True, True), (False, False, False)} or (self.image is None) != built[0]:
+            raise ValueError("is built there from a Dockerfile, or is an image")
+        return self
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
