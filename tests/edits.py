@@ -23,12 +23,12 @@ def greet(name: str) -> str:
 REGISTERED = """    server.add_tool(
         greet, title="Greet", annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False)
     )"""
-TEST = '''
+TEST = """
 
 async def test_someone_is_greeted(client: Client) -> None:
     result = await client.call_tool("greet", {"name": "Ada"})
     assert result.structured_content == {"result": "Hello, Ada!"}
-'''
+"""
 SETTING = '''
     greeting: str = "Hello"
     """What to say first."""'''
@@ -91,7 +91,8 @@ def rename_a_tool(project: Path) -> None:
 def remove_an_example(project: Path) -> None:
     """A test of the examples, and of an API's client what is not needed."""
     tests = project / "tests/test_tools.py"
-    text = re.sub(r"\n\nasync def test_(an_empty_text|a_record_is_read).*?(?=\n\n\n)", "", tests.read_text(), flags=re.S)
+    examples = re.compile(r"\n\nasync def test_(an_empty_text|a_record_is_read).*?(?=\n\n\n)", re.DOTALL)
+    text = examples.sub("", tests.read_text(encoding="utf-8"))
     tests.write_text(text, encoding="utf-8")
 
 
@@ -123,7 +124,8 @@ def add_a_setting(project: Path) -> None:
 
 
 def add_a_route(project: Path) -> None:
-    insert(package(project) / "app.py", '            Route("/greeting", live),', after='            Route("/health/ready"')
+    route = '            Route("/greeting", live),'
+    insert(package(project) / "app.py", route, after='            Route("/health/ready"')
 
 
 def add_a_step(project: Path) -> None:
