@@ -524,7 +524,7 @@ def test_nothing_of_jinja_is_left(rendered: Rendered, answers: rendering.Answers
 def check_leftovers(name: str, text: str) -> None:
     assert not re.search(r"\{%|%\}|(?<!\$)\{\{|\{#(?!\w)|#\}", text), name
     if not name.endswith(".py"):
-        # A variable that held nothing, a Python value in the place of text, or an object; permissions may be none.
+        # A variable that held nothing, a Python value in place of text, or an object; not a job without permissions.
         assert not re.search(
             r"(?<!^permissions)[=:] *(None|True|False|\[\]|\{\})$|Undefined|<\w+ object|Macro ", text, re.MULTILINE
         ), name
