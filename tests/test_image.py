@@ -8,17 +8,21 @@ import asyncio
 import io
 import json
 import re
+import secrets
 import shutil
+import subprocess
 import tarfile
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from ssl import create_default_context
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import httpx2
 import pytest
@@ -28,7 +32,9 @@ from mcp.client.streamable_http import streamable_http_client
 from packaging.requirements import Requirement
 
 from . import docker as stand_ins
-from . import rendering
+from . import probes, rendering
+from . import test_oauth_proxy as oauth
+from .browser import follow, form, query
 from .docker import Docker, Unavailable, daemon, made
 from .rendering import Answers, Installed, Rendered
 from .serving import answers, free_port, serving
@@ -353,15 +359,29 @@ class Published(httpx2.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
+class Browsed(httpx2.HTTPTransport):
+    """Sends what is for these hosts to the ports of this machine where a test has them."""
+
+    def __init__(self, ports: Mapping[str, int], **options: Any) -> None:
+        super().__init__(**options)
+        self.ports = ports
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        request.url = request.url.copy_with(host="localhost", port=self.ports[request.url.host])
+        return super().handle_request(request)
+
+
 @dataclass(frozen=True)
 class Deployment:
     """A project that Compose started, with Caddy in front."""
 
     docker: Docker
+    project: Path
     name: str
     port: int
     authority: Path
     headers: Mapping[str, str]
+    compose: Callable[..., str]
 
     def client(self) -> httpx2.AsyncClient:
         trusted = create_default_context(cafile=str(self.authority))
@@ -401,6 +421,24 @@ class Deployment:
 
         return asyncio.run(calling())
 
+    def recreate(self, service: str) -> None:
+        self.compose("up", "--detach", "--wait", "--force-recreate", "--no-deps", service)
+
+    @contextmanager
+    def caddy_with(self, right: str, wrong: str) -> Iterator[None]:
+        """For the time of the block, Caddy with a planted error."""
+        file = self.project / "Caddyfile"
+        before = file.read_text()
+        assert right in before
+        reload = ["exec", f"{self.name}-caddy-1", "caddy", "reload", "--config", "/etc/caddy/Caddyfile"]
+        file.write_text(before.replace(right, wrong))
+        self.docker(*reload, "--adapter=caddyfile")
+        try:
+            yield
+        finally:
+            file.write_text(before)
+            self.docker(*reload, "--adapter=caddyfile")
+
     def ask(self, method: str, path: str, **options: Any) -> httpx2.Response:
         async def asking() -> httpx2.Response:
             async with self.client() as http:
@@ -416,6 +454,7 @@ def deployed(
     settings: Mapping[str, str] = MappingProxyType({}),
     services: str = "",
     scale: int = 1,
+    connector: str = "",
 ) -> Iterator[Deployment]:
     """A project by the commands of its docs/deploy.md, at https://localhost; the override publishes one port only."""
     port, name = free_port(), f"deployed-{project.name}"
@@ -423,7 +462,7 @@ def deployed(
   connector:
     build:
       network: host
-  caddy:
+{connector}  caddy:
     ports: !override ["127.0.0.1:{port}:443"]
 {services}"""
     settings = {"PUBLIC_HOST": "localhost", "COMPOSE_PROJECT_NAME": name, **settings}
@@ -449,17 +488,82 @@ def deployed(
         authority = project / "authority.crt"
         inside = "/data/caddy/pki/authorities/local/root.crt"
         until(lambda: docker.run("cp", f"{name}-caddy-1:{inside}", authority).returncode == 0)
-        yield Deployment(docker, name, port, authority, headers)
+        yield Deployment(docker, project, name, port, authority, headers, compose)
     finally:
         docker.compose(project, override, settings, "down", "--volumes", "--timeout=5")
 
 
-def test_compose_up_serves_both_eras_behind_caddy(docker: Docker, rendered: Rendered, tmp_path: Path) -> None:
-    project = source(rendered(CHOSEN["none"]), tmp_path / "none")
+@pytest.fixture(scope="module")
+def probed(docker: Docker, rendered: Rendered, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A deployment behind Caddy, with tools of a test."""
+    project = source(rendered(CHOSEN["none"]), tmp_path_factory.mktemp("probed") / "probed")
+    tools = project / "src" / answers(project)["package_name"] / "tools"
+    shutil.copy2(probes.__file__, tools)
+    own = (tools / "__init__.py").read_text()
+    (tools / "__init__.py").write_text(f"from .probes import add_to\n{own}    add_to(server)\n")
     with deployed(docker, project) as deployment:
-        assert [deployment.calls("count_words", {"text": "a b"}, era) for era in ERAS] == [1, 1]
-        secured = deployment.ask("GET", "/health/ready")
-        assert (secured.status_code, secured.headers["strict-transport-security"]) == (200, "max-age=31536000")
+        yield deployment
+
+
+def result(deployment: Deployment, tool: str, era: str, **arguments: Any) -> Any:
+    """Of one call, which forges what proxies say; whoever sees a step of the tool lets it go on."""
+    forged = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "attacker.example"}
+
+    async def calling() -> Any:
+        async with (
+            deployment.client() as http,
+            deployment.client() as other,
+            Client(streamable_http_client("https://localhost/mcp", http_client=http), mode=era) as client,
+            Client(streamable_http_client("https://localhost/mcp", http_client=other), mode=era) as beside,
+        ):
+            http.headers.update(forged)
+
+            async def on_progress(step: float, total: float | None, message: str | None) -> None:
+                await beside.call_tool("proceed", {})
+
+            answer = await client.call_tool(tool, arguments, progress_callback=on_progress)
+            assert not answer.is_error, answer.content
+            return answer.structured_content
+
+    return asyncio.run(calling())
+
+
+LOST = (AssertionError, ExceptionGroup)
+
+
+def test_compose_up_serves_both_eras_behind_caddy(probed: Deployment) -> None:
+    assert [probed.calls("count_words", {"text": "a b"}, era) for era in ERAS] == [1, 1]
+    secured = probed.ask("GET", "/health/ready")
+    assert (secured.status_code, secured.headers["strict-transport-security"]) == (200, "max-age=31536000")
+
+
+def test_a_silent_call_is_answered_behind_caddy(probed: Deployment) -> None:
+    def silent(era: str, seconds: int = 20) -> Any:
+        return result(probed, "wait", era, seconds=seconds)["result"]
+
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(silent, ERAS)) == [20, 20]
+    with probed.caddy_with("keepalive 2s", "read_timeout 3s"), pytest.raises(LOST):
+        silent(ERAS[0], seconds=6)
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_caddy_passes_each_event_on_before_the_next_is_made(probed: Deployment, era: str) -> None:
+    assert result(probed, "steps", era)["result"]
+    with probed.caddy_with("flush_interval -1", "response_buffers 1MiB"), pytest.raises(LOST):
+        result(probed, "steps", era)
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_caddy_replaces_what_callers_say_about_themselves(probed: Deployment, era: str) -> None:
+    def believed() -> None:
+        told = result(probed, "received", era)
+        assert (told["scheme"], told["x-forwarded-proto"], told["x-forwarded-host"]) == ("https", "https", "localhost")
+        assert told["client"] == told["x-forwarded-for"] != "203.0.113.9"
+
+    believed()
+    with probed.caddy_with("flush_interval -1", "trusted_proxies 0.0.0.0/0"), pytest.raises(AssertionError):
+        believed()
 
 
 def stand_in(project: Path) -> str:
@@ -480,17 +584,113 @@ def test_compose_up_takes_the_key_of_the_documented_command(docker: Docker, rend
         assert without.status_code == 401
 
 
-def test_the_state_store_is_healthy_without_any_right(docker: Docker, rendered: Rendered, tmp_path: Path) -> None:
-    project = source(rendered(CHOSEN["oauth-proxy"]), tmp_path / "store")
-    for name in ("oauth_client_secret", "state_key", "signing_key"):
-        (project / "secrets" / name).touch()
-    settings = {"OAUTH_ISSUER": "https://login.example.com", "OAUTH_CLIENT_ID": "x", "OAUTH_ALLOWED_USERS": "*"}
-    settings["PUBLIC_HOST"] = "localhost"
-    try:
-        done = docker.compose(project, "{}", settings, "up", "--detach", "--wait", "state")
-        assert done.returncode == 0, done.stderr
-    finally:
-        docker.compose(project, "{}", settings, "down", "--volumes", "--timeout=5")
+IDP = "login.test"
+PROVIDER = """
+import sys, uvicorn
+from {package}.dev_idp import Provider, create_idp
+provider = Provider("https://{host}", "", ["openid", "email"])
+back = ["https://localhost/auth/callback"]
+provider.clients["developer"] = {{"client_name": "The connector", "redirect_uris": back, "client_id": "developer"}}
+tls = {{"ssl_certfile": "/trust/certificate.pem", "ssl_keyfile": "/trust/key.pem"}}
+uvicorn.run(create_idp(provider), host="0.0.0.0", port=443, **tls)
+"""
+
+
+@dataclass(frozen=True)
+class LoggedIn:
+    """A deployment where people log in, and a client that one of them let in."""
+
+    deployment: Deployment
+    client: oauth.Client
+    browser: httpx2.Client
+
+
+def certificate(folder: Path) -> None:
+    """One of its own authority for the identity provider, which tests reach as localhost."""
+    folder.mkdir()
+    names = f"subjectAltName=DNS:{IDP},DNS:localhost"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-subj", "/CN=test", "-addext", names]
+    files: list[str | Path] = ["-keyout", folder / "key.pem", "-out", folder / "certificate.pem"]
+    subprocess.run([*made, *files], check=True, capture_output=True)
+    (folder / "key.pem").chmod(0o644)
+
+
+@pytest.fixture(scope="module")
+def logged_in(docker: Docker, rendered: Rendered, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoggedIn]:
+    """Two replicas of a connector behind Caddy, with its store and an identity provider on its network."""
+    project = source(rendered(CHOSEN["oauth-proxy"]), tmp_path_factory.mktemp("login") / "login")
+    certificate(trust := project / "trust")
+    code = PROVIDER.format(package=answers(project)["package_name"], host=IDP)
+    port, image = free_port(), answers(project)["image_name"]
+    idp = f"""  idp:
+    image: {image}
+    command: {json.dumps(["python", "-c", code])}
+    user: "0:0"
+    environment: {{PYTHONPATH: /src}}
+    volumes: ["{project}/src:/src:ro", "{trust}:/trust:ro"]
+    ports: ["127.0.0.1:{port}:443"]
+    networks: {{edge: {{aliases: [{IDP}]}}}}
+    healthcheck:
+      test: [CMD, python, -c, "import socket; socket.create_connection(('127.0.0.1', 443))"]
+      interval: 1s
+"""
+    trusting = f"""    environment: {{SSL_CERT_FILE: /trust/certificate.pem}}
+    volumes: ["{trust}:/trust:ro"]
+    depends_on: {{idp: {{condition: service_healthy}}}}
+"""
+    keys = {name: b64encode(secrets.token_bytes(32)).decode() for name in ("state_key", "signing_key")}
+    for name, value in {**keys, "oauth_client_secret": "developer-secret"}.items():
+        (project / "secrets" / name).write_text(value)
+    settings = {"OAUTH_ISSUER": f"https://{IDP}", "OAUTH_CLIENT_ID": "developer", "OAUTH_ALLOWED_USERS": "*"}
+    settings |= {"OAUTH_CLIENT_AUTH": "client_secret_post", "OAUTH_UPSTREAM_SCOPES": "openid email"}
+    settings["OAUTH_REDIRECT_URIS"] = "http://127.0.0.1/oauth/callback"
+    with deployed(docker, project, settings, idp, scale=2, connector=trusting) as deployment:
+        known = create_default_context(cafile=str(deployment.authority))
+        known.load_verify_locations(trust / "certificate.pem")
+        ports = {"localhost": deployment.port, IDP: port}
+        with httpx2.Client(transport=Browsed(ports, verify=known), trust_env=False, timeout=15) as browser:
+            client = oauth.Client("https://localhost")
+            client.http = browser
+            assert client.register().status_code == 201
+            client.code = query(follow(browser, client.authorization, oauth.BACK))["code"]
+            assert client.exchange().status_code == 200
+            headers = {"Authorization": f"Bearer {client.tokens['access_token']}"}
+            yield LoggedIn(replace(deployment, headers=headers), client, browser)
+
+
+def test_who_logged_in_through_caddy_calls_in_both_eras(logged_in: LoggedIn) -> None:
+    assert [logged_in.deployment.calls("count_words", {"text": "a b"}, era) for era in ERAS] == [1, 1]
+    without = logged_in.deployment.ask("POST", "/mcp", headers={"Authorization": ""}, json={})
+    assert without.status_code == 401
+
+
+def test_every_url_that_it_emits_behind_caddy_is_https(logged_in: LoggedIn) -> None:
+    def emitted() -> list[str]:
+        http, client = logged_in.browser, logged_in.client
+        metadata = ["oauth-authorization-server", "oauth-protected-resource/mcp"]
+        answers = [http.get(f"https://localhost/.well-known/{name}") for name in metadata]
+        answers += [http.post("https://localhost/mcp", json={}), http.get(client.authorization)]
+        page = http.get(urljoin("https://localhost", answers[-1].headers["location"]))
+        action, fields = form(page, "alice")
+        answers += [page, http.post(action, data=fields)]
+        assert answers[2].headers["www-authenticate"]
+        assert urlsplit(answers[-1].headers["location"]).hostname == IDP
+        told = " ".join(f"{dict(answer.headers)} {answer.text}" for answer in answers)
+        return re.findall(r"\bhttps?://[\w.:-]+|https?%3A%2F%2F[\w.:-]+", told)
+
+    def plain() -> list[str]:
+        return [url for url in emitted() if url.startswith(("http://", "http%")) and "127.0.0.1" not in url]
+
+    assert len(emitted()) >= 10
+    assert plain() == []
+    with logged_in.deployment.caddy_with("flush_interval -1", "header_down WWW-Authenticate https:// http://"):
+        assert plain() != []
+
+
+def test_a_login_outlives_a_restart_of_the_connector(logged_in: LoggedIn) -> None:
+    logged_in.deployment.compose("restart", "connector")
+    until(lambda: logged_in.client.call() == 200, 30)
+    assert logged_in.client.refresh().status_code == 200
 
 
 def stopped_amid_calls(docker: Docker, deployment: Deployment, tool: str, signal: str, replica: int = 1) -> str:
@@ -527,5 +727,13 @@ def test_no_call_is_lost_when_a_replica_stops(
     tool = "search_records" if behind else "count_words"
     with deployed(docker, project, settings, behind, scale=2) as deployment:
         record_property("summary", f"{mode}: {stopped_amid_calls(docker, deployment, tool, 'TERM')}")
-        with pytest.raises((AssertionError, ExceptionGroup)):  # a replica that ends at once loses what it had
+        with pytest.raises(LOST):  # a replica that ends at once loses what it had
             stopped_amid_calls(docker, deployment, tool, "KILL", replica=2)
+
+
+def test_nobody_who_logged_in_loses_a_call_when_a_replica_stops(
+    docker: Docker, logged_in: LoggedIn, record_property: Callable[[str, object], None]
+) -> None:
+    told = logged_in.client.tokens["access_token"]  # another one since it was renewed
+    deployment = replace(logged_in.deployment, headers={"Authorization": f"Bearer {told}"})
+    record_property("summary", f"oauth-proxy: {stopped_amid_calls(docker, deployment, 'count_words', 'TERM')}")
