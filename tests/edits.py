@@ -124,8 +124,9 @@ def add_a_setting(project: Path) -> None:
 
 
 def add_a_route(project: Path) -> None:
-    route = '            Route("/greeting", live),'
-    insert(package(project) / "app.py", route, after='            Route("/health/ready"')
+    app, route = package(project) / "app.py", '            Route("/greeting", live),'
+    room = "            # Routes of your own"
+    insert(app, route, after=room if room in app.read_text(encoding="utf-8") else '            Route("/health/ready"')
 
 
 def add_a_step(project: Path) -> None:
