@@ -38,12 +38,13 @@ def follow(http: httpx2.Client, url: str, client: str, person: str = "alice") ->
 def form(answer: httpx2.Response, person: str) -> tuple[str, dict[str, str]]:
     """The form of a page, filled in: where it goes, and its fields."""
     page = answer.text
-    action = re.search(r'<form[^>]* action="([^"]*)"', page)
-    assert action, f"{answer.url} answers {answer.status_code}: {page}"
+    found = re.search(r"<form[^>]*>", page)
+    assert found, f"{answer.url} answers {answer.status_code}: {page}"
+    action = re.search(r' action="([^"]*)"', found[0])  # without one it goes to where the page is from
     tags = re.findall(r"<input[^>]*>|<button[^>]*approve[^>]*>", page)
     inputs = [dict(re.findall(r'(\w+)="([^"]*)"', tag)) for tag in tags]
     fields = {field["name"]: unescape(field.get("value", person)) for field in inputs if "name" in field}
-    return urljoin(str(answer.url), unescape(action[1])), fields
+    return urljoin(str(answer.url), unescape(action[1] if action else "")), fields
 
 
 def query(url: str) -> dict[str, str]:

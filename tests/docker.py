@@ -183,9 +183,12 @@ CMD ["caddy", "run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile
 
 
 def valkey_image(docker: Docker, name: str, base: str) -> None:
-    """Valkey on Debian, with user and folder of the official image, and what a health check asks of its client."""
+    """Valkey on Debian, with user, folder and (un)protected mode of the official image, and what health checks ask."""
     dockerfile = f"""FROM {base}
-COPY valkey-server valkey-cli /usr/bin/
+COPY valkey-server /usr/lib/
+COPY valkey-cli /usr/bin/
+RUN printf '#!/bin/sh\\nexec /usr/lib/valkey-server --protected-mode no "$@"\\n' > /usr/bin/valkey-server
+RUN chmod 755 /usr/bin/valkey-server
 RUN install -d -o 999 -g 1000 /data
 WORKDIR /data
 """
