@@ -15,6 +15,8 @@ from . import rendering
 from .rendering import Answers, git
 
 RELEASES = tomllib.loads((rendering.ROOT / "releases.toml").read_text())["release"]
+COMMITS = {f"v{release['version']}": release["commit"] for release in RELEASES}
+VERSIONS = list(COMMITS)
 
 
 PARTS = ("copier.yml", "template", "hooks", "locks")  # what a render reads
@@ -24,13 +26,15 @@ def history(target: Path, tag: str) -> Path:
     """A repository of what renders, with a tag for each release, and `tag` for what stands in the working tree."""
     target.mkdir()
     git("init", "-q", "-b", "main", cwd=target)
-    for release in RELEASES:
-        parts = [part for part in PARTS if git("ls-tree", "--name-only", release["commit"], part, cwd=rendering.ROOT)]
-        archive = subprocess.run(["git", "archive", release["commit"], *parts], cwd=rendering.ROOT, capture_output=True)
+    for version, commit in COMMITS.items():
+        parts = [part for part in PARTS if git("ls-tree", "--name-only", commit, part, cwd=rendering.ROOT)]
+        archive = subprocess.run(
+            ["git", "archive", commit, *parts], cwd=rendering.ROOT, capture_output=True, check=True
+        )
         empty(target)
         with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
             files.extractall(target, filter="data")
-        tagged(target, f"v{release['version']}")
+        tagged(target, version)
     empty(target)
     rendering.copy_working_tree(target, *PARTS)
     tagged(target, tag)
@@ -47,11 +51,11 @@ def empty(repository: Path) -> None:
 
 def tagged(repository: Path, tag: str) -> None:
     """Commit all that stands there, as a release."""
-    commit(repository, tag)
+    save(repository, tag)
     git("tag", tag, cwd=repository)
 
 
-def commit(project: Path, message: str) -> None:
+def save(project: Path, message: str) -> None:
     git("add", "-A", cwd=project)
     git("commit", "-q", "--allow-empty", "-m", message, cwd=project)
 
@@ -61,7 +65,7 @@ def copied(template: Path, target: Path, answers: Mapping[str, str], version: st
     data = {"project_name": "Acme CRM", **answers}
     copier.run_copy(str(template), target, data=data, defaults=True, quiet=True, vcs_ref=version)
     git("init", "-q", "-b", "main", cwd=target)
-    commit(target, f"From {version}")
+    save(target, f"From {version}")
     return target
 
 
@@ -82,6 +86,7 @@ def recorded(project: Path) -> Answers:
     return answers
 
 
-def offered(template: Path, version: str, question: str) -> list[str]:
+def offered(version: str, question: str) -> list[str]:
     """The values that a question offered in a release."""
-    return rendering.values(yaml.safe_load(git("show", f"{version}:copier.yml", cwd=template))[question])
+    settings = git("show", f"{COMMITS[version]}:copier.yml", cwd=rendering.ROOT)
+    return rendering.values(yaml.safe_load(settings)[question])
