@@ -38,17 +38,32 @@ STEP = {
     ".github/workflows/ci.yml": "      - name: Ours\n        run: echo ours",
     ".gitlab-ci.yml": "\nours:\n  image: python:3.13\n  script:\n    - echo ours",
 }
-# For each target, where owners set a variable, and how big or where the connector is: file, line as rendered, theirs.
+# For each target, a variable of the owner's.
 VARIABLE = {
-    "compose.yaml": ("      LOG_LEVEL: ", "      GREETING: ${GREETING:-}"),
-    "service.yaml": ("            # Settings of your own", "            - name: GREETING\n              value: Hi"),
-    ".railway/railway.ts": ("      // Settings of your own", '      GREETING: "Hi",'),
-    "render.yaml": ("      # Settings of your own", "      - key: GREETING\n        value: Hi"),
-    "fly.toml": ("# Settings of your own", 'GREETING = "Hi"'),
-    "deploy/base/kustomization.yaml": ("      # Settings of your own", "      - GREETING=Hi"),
-    "cloudformation.yaml": ("            # Settings of your own", "            - {Name: GREETING, Value: Hi}"),
-    "containerapp.yaml": ("          # Settings of your own", "          - name: GREETING\n            value: Hi"),
+    "compose.yaml": "      GREETING: ${GREETING:-}",
+    "service.yaml": "            - name: GREETING\n              value: Hi",
+    ".railway/railway.ts": '      GREETING: "Hi",',
+    "render.yaml": "      - key: GREETING\n        value: Hi",
+    "fly.toml": 'GREETING = "Hi"',
+    "deploy/base/kustomization.yaml": "      - GREETING=Hi",
+    "cloudformation.yaml": "            - Name: GREETING\n              Value: Hi",
+    "containerapp.yaml": "          - name: GREETING\n            value: Hi",
 }
+# How big it is, and where: file, what stands there, what owners write in each place.
+SIZE = [
+    ("service.yaml", 'cpu: "1"', 'cpu: "2"'),
+    ("service.yaml", 'maxScale: "4"', 'maxScale: "10"'),
+    ("service.yaml", "europe-west1", "us-central1"),
+    (".railway/railway.ts", "REPLICAS = 1", "REPLICAS = 3"),
+    (".railway/railway.ts", "europe-west4-drams3a", "us-west2"),
+    ("render.yaml", "region: frankfurt", "region: ohio"),
+    ("fly.toml", 'memory = "512mb"', 'memory = "1gb"'),
+    ("fly.toml", '"fra"', '"ams"'),
+    ("deploy/base/connector.yaml", "maxReplicas: 6", "maxReplicas: 12"),
+    ("deploy/base/kustomization.yaml", "https://connector.example.com", "https://crm.acme.example"),
+    ("cloudformation.yaml", 'Memory: "1024"', 'Memory: "2048"'),
+    ("containerapp.yaml", "cpu: 0.5", "cpu: 1"),
+]
 
 
 def package(project: Path) -> Path:
@@ -62,6 +77,14 @@ def insert(file: Path, line: str, after: str = "") -> None:
     places = [number for number, text in enumerate(lines, 1) if text.startswith(after)]
     assert places, f"{file.name} has no line {after}"
     file.write_text("\n".join([*lines[: places[-1]], line, *lines[places[-1] :], ""]), encoding="utf-8")
+
+
+def room_in(file: Path) -> str:
+    """The line that says where the owner's lines go; nothing in releases that had none."""
+    found = re.search(
+        r"^ *(#|//) (Settings|Routes) of your own go\b.*$", file.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return found[0] if found else ""
 
 
 def replace(file: Path, old: str, new: str) -> None:
@@ -116,17 +139,22 @@ def release_a_version(project: Path) -> None:
 
 
 def add_a_setting(project: Path) -> None:
-    insert(package(project) / "settings.py", SETTING, after="    # Settings of your own")
+    insert(package(project) / "settings.py", SETTING, after=room_in(package(project) / "settings.py"))
     insert(project / ".env.example", "# GREETING=Hello")
-    for file, (after, line) in VARIABLE.items():
+    for file, line in VARIABLE.items():
         if (project / file).exists():
-            insert(project / file, line, after=after)
+            insert(project / file, line, room_in(project / file) or "      LOG_LEVEL")
+
+
+def resize_and_move(project: Path) -> None:
+    for file, old, new in SIZE:
+        if (project / file).exists():
+            replace(project / file, old, new)
 
 
 def add_a_route(project: Path) -> None:
     app, route = package(project) / "app.py", '            Route("/greeting", live),'
-    room = "            # Routes of your own"
-    insert(app, route, after=room if room in app.read_text(encoding="utf-8") else '            Route("/health/ready"')
+    insert(app, route, room_in(app) or '            Route("/health/ready"')
 
 
 def add_a_step(project: Path) -> None:
@@ -148,6 +176,7 @@ EDITS: list[Edit] = [
     add_a_dependency,
     release_a_version,
     add_a_setting,
+    resize_and_move,
     add_a_route,
     add_a_step,
     say_more_in_the_readme,

@@ -69,9 +69,14 @@ def copied(template: Path, target: Path, answers: Mapping[str, str], version: st
     return target
 
 
-def update(project: Path, version: str | None = None, **changed: str) -> None:
+def update(project: Path, version: str | copier.VcsRef | None = None, **changed: str) -> None:
     """`copier update`; with `changed` answers, what `--data` does."""
     copier.run_update(project, data=changed, defaults=True, overwrite=True, quiet=True, vcs_ref=version)
+
+
+def change(project: Path, **changed: str) -> None:
+    """`copier update --vcs-ref=:current:` with other answers."""
+    update(project, copier.VcsRef.CURRENT, **changed)
 
 
 def conflicts(project: Path) -> list[str]:
