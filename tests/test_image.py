@@ -422,9 +422,6 @@ class Deployment:
 
         return asyncio.run(calling())
 
-    def recreate(self, service: str) -> None:
-        self.compose("up", "--detach", "--wait", "--force-recreate", "--no-deps", service)
-
     @contextmanager
     def caddy_with(self, right: str, wrong: str) -> Iterator[None]:
         """For the time of the block, Caddy with a planted error."""
@@ -494,7 +491,7 @@ def deployed(
         docker.compose(project, override, settings, "down", "--volumes", "--timeout=5")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def probed(docker: Docker, rendered: Rendered, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A deployment behind Caddy, with tools of a test."""
     project = source(rendered(CHOSEN["none"]), tmp_path_factory.mktemp("probed") / "probed")
@@ -532,39 +529,73 @@ def result(deployment: Deployment, tool: str, era: str, **arguments: Any) -> Any
 LOST = (AssertionError, ExceptionGroup)
 
 
-def test_compose_up_serves_both_eras_behind_caddy(probed: Deployment) -> None:
-    assert [probed.calls("count_words", {"text": "a b"}, era) for era in ERAS] == [1, 1]
-    secured = probed.ask("GET", "/health/ready")
-    assert (secured.status_code, secured.headers["strict-transport-security"]) == (200, "max-age=31536000")
+def stopped_amid_calls(deployment: Deployment, tool: str, signal: str, replica: int = 1) -> str:
+    """Calls of both eras from before a replica gets a signal until it has ended; none may be lost."""
+    workers, times, told = 8, 25, list[bool]()
+    arguments = {"text": "a b"} if tool == "count_words" else {}
+    name = f"{deployment.name}-connector-{replica}"
+    ended = threading.Event()
+    with ThreadPoolExecutor(workers) as pool:
+        calling = [
+            pool.submit(deployment.calls_while, lambda: not ended.is_set(), tool, arguments, era, times, told)
+            for era in ERAS * (workers // 2)
+        ]
+        try:
+            until(lambda: len(told) >= 40, 60)
+            before = len(told)
+            deployment.docker("kill", f"--signal={signal}", name)
+            until(lambda: not deployment.docker.inspect(name)["State"]["Running"], GRACE + 10)
+        finally:
+            ended.set()
+        answered = [each.result(60) for each in calling]
+    assert deployment.docker.inspect(name)["State"]["ExitCode"] == 0
+    assert sum(answered) == len(told) >= workers * times
+    return f"{len(told)} calls, {before} answered when one of two replicas was told to stop, none lost"
 
 
-def test_a_silent_call_is_answered_behind_caddy(probed: Deployment) -> None:
-    def silent(era: str, seconds: int = 20) -> Any:
-        return result(probed, "wait", era, seconds=seconds)["result"]
+class TestBehindCaddy:
+    def test_compose_up_serves_both_eras_behind_caddy(self, probed: Deployment) -> None:
+        assert [probed.calls("count_words", {"text": "a b"}, era) for era in ERAS] == [1, 1]
+        secured = probed.ask("GET", "/health/ready")
+        assert (secured.status_code, secured.headers["strict-transport-security"]) == (200, "max-age=31536000")
 
-    with ThreadPoolExecutor() as pool:
-        assert list(pool.map(silent, ERAS)) == [20, 20]
-    with probed.caddy_with("keepalive 2s", "read_timeout 3s"), pytest.raises(LOST):
-        silent(ERAS[0], seconds=6)
+    def test_a_silent_call_is_answered_behind_caddy(self, probed: Deployment) -> None:
+        def silent(era: str, seconds: int = 20) -> Any:
+            return result(probed, "wait", era, seconds=seconds)["result"]
 
+        with ThreadPoolExecutor() as pool:
+            assert list(pool.map(silent, ERAS)) == [20, 20]
+        with probed.caddy_with("keepalive 2s", "read_timeout 3s"), pytest.raises(LOST):
+            silent(ERAS[0], seconds=6)
 
-@pytest.mark.parametrize("era", ERAS)
-def test_caddy_passes_each_event_on_before_the_next_is_made(probed: Deployment, era: str) -> None:
-    assert result(probed, "steps", era)["result"]
-    with probed.caddy_with("flush_interval -1", "response_buffers 1MiB"), pytest.raises(LOST):
-        result(probed, "steps", era)
+    @pytest.mark.parametrize("era", ERAS)
+    def test_caddy_passes_each_event_on_before_the_next_is_made(self, probed: Deployment, era: str) -> None:
+        assert result(probed, "steps", era)["result"]
+        with probed.caddy_with("flush_interval -1", "response_buffers 1MiB"), pytest.raises(LOST):
+            result(probed, "steps", era)
 
+    @pytest.mark.parametrize("era", ERAS)
+    def test_caddy_replaces_what_callers_say_about_themselves(self, probed: Deployment, era: str) -> None:
+        def believed() -> None:
+            told = result(probed, "received", era)
+            assert (told["scheme"], told["x-forwarded-proto"], told["x-forwarded-host"]) == (
+                "https",
+                "https",
+                "localhost",
+            )
+            assert told["client"] == told["x-forwarded-for"] != "203.0.113.9"
 
-@pytest.mark.parametrize("era", ERAS)
-def test_caddy_replaces_what_callers_say_about_themselves(probed: Deployment, era: str) -> None:
-    def believed() -> None:
-        told = result(probed, "received", era)
-        assert (told["scheme"], told["x-forwarded-proto"], told["x-forwarded-host"]) == ("https", "https", "localhost")
-        assert told["client"] == told["x-forwarded-for"] != "203.0.113.9"
-
-    believed()
-    with probed.caddy_with("flush_interval -1", "trusted_proxies 0.0.0.0/0"), pytest.raises(AssertionError):
         believed()
+        with probed.caddy_with("flush_interval -1", "trusted_proxies 0.0.0.0/0"), pytest.raises(AssertionError):
+            believed()
+
+    def test_no_call_is_lost_when_a_replica_stops(
+        self, probed: Deployment, record_property: Callable[[str, object], None]
+    ) -> None:
+        probed.compose("up", "--detach", "--wait", "--no-recreate", "--scale=connector=2")
+        record_property("summary", f"none: {stopped_amid_calls(probed, 'count_words', 'TERM')}")
+        with pytest.raises(LOST):  # a replica that ends at once loses what it had
+            stopped_amid_calls(probed, "count_words", "KILL", replica=2)
 
 
 def stand_in(project: Path) -> str:
@@ -577,12 +608,24 @@ def stand_in(project: Path) -> str:
     )
 
 
-def test_compose_up_takes_the_key_of_the_documented_command(docker: Docker, rendered: Rendered, tmp_path: Path) -> None:
-    project = source(rendered(CHOSEN["api-key"]), tmp_path / "api-key")
-    with deployed(docker, project, {"UPSTREAM_URL": "http://behind:8000"}, stand_in(project)) as deployment:
-        assert [deployment.calls("search_records", {}, era) for era in ERAS] == [1, 1]
-        without = deployment.ask("POST", "/mcp", headers={"Authorization": ""}, json={})
+@pytest.fixture(scope="class")
+def keyed(docker: Docker, rendered: Rendered, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Two replicas behind Caddy, with a key by the documented command and a system behind them."""
+    project = source(rendered(CHOSEN["api-key"]), tmp_path_factory.mktemp("keyed") / "keyed")
+    with deployed(docker, project, {"UPSTREAM_URL": "http://behind:8000"}, stand_in(project), scale=2) as deployment:
+        yield deployment
+
+
+class TestWithKeys:
+    def test_the_key_of_the_documented_command_is_taken(self, keyed: Deployment) -> None:
+        assert [keyed.calls("search_records", {}, era) for era in ERAS] == [1, 1]
+        without = keyed.ask("POST", "/mcp", headers={"Authorization": ""}, json={})
         assert without.status_code == 401
+
+    def test_no_call_is_lost_when_a_replica_stops(
+        self, keyed: Deployment, record_property: Callable[[str, object], None]
+    ) -> None:
+        record_property("summary", f"api-key: {stopped_amid_calls(keyed, 'search_records', 'TERM')}")
 
 
 IDP = "login.test"
@@ -616,7 +659,7 @@ def certificate(folder: Path) -> None:
     (folder / "key.pem").chmod(0o644)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def logged_in(docker: Docker, rendered: Rendered, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoggedIn]:
     """Two replicas of a connector behind Caddy, with its store and an identity provider on its network."""
     project = source(rendered(CHOSEN["oauth-proxy"]), tmp_path_factory.mktemp("login") / "login")
@@ -659,82 +702,42 @@ def logged_in(docker: Docker, rendered: Rendered, tmp_path_factory: pytest.TempP
             yield LoggedIn(replace(deployment, headers=headers), client, browser)
 
 
-def test_who_logged_in_through_caddy_calls_in_both_eras(logged_in: LoggedIn) -> None:
-    assert [logged_in.deployment.calls("count_words", {"text": "a b"}, era) for era in ERAS] == [1, 1]
-    without = logged_in.deployment.ask("POST", "/mcp", headers={"Authorization": ""}, json={})
-    assert without.status_code == 401
+class TestWhereSomeoneLoggedIn:
+    def test_who_logged_in_through_caddy_calls_in_both_eras(self, logged_in: LoggedIn) -> None:
+        assert [logged_in.deployment.calls("count_words", {"text": "a b"}, era) for era in ERAS] == [1, 1]
+        without = logged_in.deployment.ask("POST", "/mcp", headers={"Authorization": ""}, json={})
+        assert without.status_code == 401
 
+    def test_every_url_that_it_emits_behind_caddy_is_https(self, logged_in: LoggedIn) -> None:
+        def emitted() -> list[str]:
+            http, client = logged_in.browser, logged_in.client
+            metadata = ["oauth-authorization-server", "oauth-protected-resource/mcp"]
+            answers = [http.get(f"https://localhost/.well-known/{name}") for name in metadata]
+            answers += [http.post("https://localhost/mcp", json={}), http.get(client.authorization)]
+            page = http.get(urljoin("https://localhost", answers[-1].headers["location"]))
+            action, fields = form(page, "alice")
+            answers += [page, http.post(action, data=fields)]
+            assert answers[2].headers["www-authenticate"]
+            assert urlsplit(answers[-1].headers["location"]).hostname == IDP
+            told = " ".join(f"{dict(answer.headers)} {answer.text}" for answer in answers)
+            return re.findall(rf"\bhttps?(?:://|%3A%2F%2F)(?:localhost|{re.escape(IDP)})", told)
 
-def test_every_url_that_it_emits_behind_caddy_is_https(logged_in: LoggedIn) -> None:
-    def emitted() -> list[str]:
-        http, client = logged_in.browser, logged_in.client
-        metadata = ["oauth-authorization-server", "oauth-protected-resource/mcp"]
-        answers = [http.get(f"https://localhost/.well-known/{name}") for name in metadata]
-        answers += [http.post("https://localhost/mcp", json={}), http.get(client.authorization)]
-        page = http.get(urljoin("https://localhost", answers[-1].headers["location"]))
-        action, fields = form(page, "alice")
-        answers += [page, http.post(action, data=fields)]
-        assert answers[2].headers["www-authenticate"]
-        assert urlsplit(answers[-1].headers["location"]).hostname == IDP
-        told = " ".join(f"{dict(answer.headers)} {answer.text}" for answer in answers)
-        return re.findall(rf"\bhttps?(?:://|%3A%2F%2F)(?:localhost|{re.escape(IDP)})", told)
+        def plain() -> list[str]:
+            return [url for url in emitted() if not url.startswith("https")]
 
-    def plain() -> list[str]:
-        return [url for url in emitted() if not url.startswith("https")]
+        assert len(emitted()) >= 10
+        assert plain() == []
+        with logged_in.deployment.caddy_with("flush_interval -1", "header_down WWW-Authenticate https:// http://"):
+            assert plain() != []
 
-    assert len(emitted()) >= 10
-    assert plain() == []
-    with logged_in.deployment.caddy_with("flush_interval -1", "header_down WWW-Authenticate https:// http://"):
-        assert plain() != []
+    def test_a_login_outlives_a_restart_of_the_connector(self, logged_in: LoggedIn) -> None:
+        logged_in.deployment.compose("restart", "connector")
+        until(lambda: logged_in.client.call() == 200, 30)
+        assert logged_in.client.refresh().status_code == 200
 
-
-def test_a_login_outlives_a_restart_of_the_connector(logged_in: LoggedIn) -> None:
-    logged_in.deployment.compose("restart", "connector")
-    until(lambda: logged_in.client.call() == 200, 30)
-    assert logged_in.client.refresh().status_code == 200
-
-
-def stopped_amid_calls(docker: Docker, deployment: Deployment, tool: str, signal: str, replica: int = 1) -> str:
-    """Calls of both eras from before a replica gets a signal until it has ended; none may be lost."""
-    workers, times, told = 8, 25, list[bool]()
-    arguments = {"text": "a b"} if tool == "count_words" else {}
-    name = f"{deployment.name}-connector-{replica}"
-    ended = threading.Event()
-    with ThreadPoolExecutor(workers) as pool:
-        calling = [
-            pool.submit(deployment.calls_while, lambda: not ended.is_set(), tool, arguments, era, times, told)
-            for era in ERAS * (workers // 2)
-        ]
-        try:
-            until(lambda: len(told) >= 40, 60)
-            before = len(told)
-            docker("kill", f"--signal={signal}", name)
-            until(lambda: not docker.inspect(name)["State"]["Running"], GRACE + 10)
-        finally:
-            ended.set()
-        answered = [each.result(60) for each in calling]
-    assert docker.inspect(name)["State"]["ExitCode"] == 0
-    assert sum(answered) == len(told) >= workers * times
-    return f"{len(told)} calls, {before} answered when one of two replicas was told to stop, none lost"
-
-
-@pytest.mark.parametrize("mode", ["none", "api-key"])
-def test_no_call_is_lost_when_a_replica_stops(
-    mode: str, docker: Docker, rendered: Rendered, tmp_path: Path, record_property: Callable[[str, object], None]
-) -> None:
-    project = source(rendered(CHOSEN[mode]), tmp_path / f"replicas-{mode}")
-    behind = stand_in(project) if mode == "api-key" else ""
-    settings = {"UPSTREAM_URL": "http://behind:8000"} if behind else {}
-    tool = "search_records" if behind else "count_words"
-    with deployed(docker, project, settings, behind, scale=2) as deployment:
-        record_property("summary", f"{mode}: {stopped_amid_calls(docker, deployment, tool, 'TERM')}")
-        with pytest.raises(LOST):  # a replica that ends at once loses what it had
-            stopped_amid_calls(docker, deployment, tool, "KILL", replica=2)
-
-
-def test_nobody_who_logged_in_loses_a_call_when_a_replica_stops(
-    docker: Docker, logged_in: LoggedIn, record_property: Callable[[str, object], None]
-) -> None:
-    told = logged_in.client.tokens["access_token"]  # another one since it was renewed
-    deployment = replace(logged_in.deployment, headers={"Authorization": f"Bearer {told}"})
-    record_property("summary", f"oauth-proxy: {stopped_amid_calls(docker, deployment, 'count_words', 'TERM')}")
+    def test_nobody_who_logged_in_loses_a_call_when_a_replica_stops(
+        self, logged_in: LoggedIn, record_property: Callable[[str, object], None]
+    ) -> None:
+        told = logged_in.client.tokens["access_token"]  # another one since it was renewed
+        deployment = replace(logged_in.deployment, headers={"Authorization": f"Bearer {told}"})
+        record_property("summary", f"oauth-proxy: {stopped_amid_calls(deployment, 'count_words', 'TERM')}")
