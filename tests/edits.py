@@ -123,8 +123,10 @@ def reformat_a_file(project: Path) -> None:
     """Ours, with shorter lines; the template's own files are formatted already."""
     files = [*(package(project) / "tools").glob("*.py"), project / "tests/test_tools.py"]
     ruff = interpreter().with_name("ruff")
-    subprocess.run([ruff, "format", "--quiet", "--isolated", "--line-length=88", *files], check=True)
-    subprocess.run([ruff, "format", "--quiet", "--line-length=120", project / "src", project / "tests"], check=True)
+    subprocess.run([ruff, "format", "--quiet", "--no-cache", "--isolated", "--line-length=88", *files], check=True)
+    subprocess.run(
+        [ruff, "format", "--quiet", "--no-cache", "--line-length=120", project / "src", project / "tests"], check=True
+    )
 
 
 def add_a_dependency(project: Path) -> None:
