@@ -1,6 +1,7 @@
 """The weekly update: accepted by the linters, and run for real on projects whose template has newer releases."""
 
 import copy
+import importlib.resources
 import json
 import os
 import re
@@ -14,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from . import releasing, rendering
 from .conftest import TAG, once
+from .models.renovate import Renovate
 from .releasing import LATER, NEXT, URL, commit
 from .rendering import Installed, Rendered, git
 from .test_deploy_files import judge
@@ -54,12 +55,6 @@ CHECKS = {
         "renovate.json",
         [*SCHEMA, "vendor.renovate", "renovate.json"],
         ('"enabled": false', '"enabled": "no"'),
-    ),
-    "renovate-gitlab": (
-        "gitlab",
-        "renovate.json",
-        [*SCHEMA, "vendor.renovate", "renovate.json"],
-        ('"matchFileNames"', '"matchFileName"'),
     ),
 }
 every_pipeline = pytest.mark.parametrize("ci", FILES)
@@ -388,9 +383,7 @@ def assert_proposed(connector: Connector, outcome: Outcome) -> None:
     assert connector.branches() == {"main", BRANCH}
     assert connector.commit(f"{BRANCH}~1") == connector.commit("main")
     assert f"_commit: {LATER}\n" in connector.show(f"{BRANCH}:.copier-answers.yml")
-    assert connector.show(f"{BRANCH}:README.md").splitlines()[0].endswith("(new)") or "<<<<<<<" in outcome.said + (
-        connector.show(f"{BRANCH}:README.md")
-    )
+    assert "# Acme CRM (new)\n" in connector.show(f"{BRANCH}:README.md")
     assert outcome.title == f"Update to template {LATER}"
     assert outcome.body.startswith(f"    checkout: {TAG} → {LATER}, from {URL}\n")
 
@@ -521,8 +514,7 @@ def test_tokens_go_to_git_alone(connector: Connector) -> None:
     """Git asks the variable, before and after whatever helper a host has set, and no command line has it."""
     outcome = connector.run()
     assert not [token for token in OURS if token in "\n".join(outcome.told) + outcome.said + outcome.body]
-    script = (project_file := connector.folder / "run-1/checkout" / FILES[connector.ci]).read_text()
-    assert project_file.exists()
+    script = (connector.folder / "run-1/checkout" / FILES[connector.ci]).read_text()
     logins = re.findall(r"(?m)^ +(export GIT_TERMINAL_PROMPT.*\n +export.*\n +export.*)$", script)
     assert logins
     (connector.home / "gitconfig").write_text('[credential]\n\thelper = "!echo password=the host\'s; true"\n')
@@ -547,21 +539,43 @@ def test_the_checks_of_an_updated_project_pass(connector: Connector, rendered: R
 # ------------------------------------------------------------------------------------------- beside Renovate
 
 VERSIONS = re.compile(r"uses: \S+@|image: |^FROM |_IMAGE=|==[0-9]|>=[0-9]|image = |image\(", re.MULTILINE)
+# Renovate's own schema, with where each of its managers looks.
+BUILTIN = importlib.resources.files("check_jsonschema") / "builtin_schemas/vendor/renovate.json"
+DEFINITIONS = json.loads(BUILTIN.read_text())["definitions"]
 
 
-def renovate(project: Path) -> dict[str, Any]:
-    config: dict[str, Any] = json.loads((project / "renovate.json").read_text())
-    return config
+def renovate(project: Path) -> Renovate:
+    return Renovate.model_validate_json((project / "renovate.json").read_text())
+
+
+def patterns() -> dict[str, list[str]]:
+    """The files that each of Renovate's managers takes for its own."""
+    defaults = {name: row["default"] for name, row in DEFINITIONS.items() if isinstance(row.get("default"), dict)}
+    return {name: row["managerFilePatterns"] for name, row in defaults.items() if "managerFilePatterns" in row}
+
+
+def matches(name: str, pattern: str) -> bool:
+    if pattern.startswith("/"):
+        return bool(re.search(pattern.removeprefix("/").removesuffix("/"), name))
+    return fnmatch(name, pattern.removeprefix("**/")) or fnmatch(name, pattern)
 
 
 def unguarded(project: Path) -> set[str]:
-    """Files of the template that name versions and that Renovate would look into."""
-    [rule] = renovate(project)["packageRules"]
-    assert rule["enabled"] is False
+    """Files of the template that name versions, or that Renovate would look into, and that it is not told to leave."""
+    config = renovate(project)
+    [rule] = config.packageRules
     ignored = (".py", ".md", ".lock")
     texts = {name: data.decode() for name, data in rendering.files(project).items() if not name.endswith(ignored)}
-    named = {name for name, text in texts.items() if VERSIONS.search(text)}
-    return {name for name in named if not any(fnmatch(name, pattern) for pattern in rule["matchFileNames"])}
+    found = {name for name, text in texts.items() if VERSIONS.search(text)}
+    for manager, its in patterns().items():
+        if manager != "renovate-config" and (manager != "copier" or config.copier.enabled):
+            found |= {name for name in rendering.files(project) if any(matches(name, pattern) for pattern in its)}
+    guarded = rule.matchFileNames if not rule.enabled else []
+    return {name for name in found if not any(fnmatch(name, pattern) for pattern in guarded)}
+
+
+def test_renovate_s_managers_are_known() -> None:
+    assert {"copier", "pip_requirements", "github-actions", "dockerfile", "pep621", "kustomize"} <= set(patterns())
 
 
 @every_pipeline
@@ -569,27 +583,45 @@ def unguarded(project: Path) -> set[str]:
 def test_renovate_leaves_alone_what_the_template_brings(rendered: Rendered, ci: str, target: str) -> None:
     project = project_for(rendered, ci, target)
     assert unguarded(project) == set()
-    config = renovate(project)
-    assert config["copier"]["enabled"] is False
     files = set(rendering.files(project))
-    for pattern in config["packageRules"][0]["matchFileNames"]:
+    for pattern in renovate(project).packageRules[0].matchFileNames:
         assert [name for name in files if fnmatch(name, pattern)], pattern
 
 
-def test_a_file_that_renovate_would_change_is_found(rendered: Rendered, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("edit", "found"),
+    [
+        (lambda text: text.replace('"Dockerfile"', '"Dockerfiles"'), "Dockerfile"),
+        (
+            lambda text: text.replace('.github/workflows/ci.yml"', '.github/workflows/cu.yml"'),
+            ".github/workflows/ci.yml",
+        ),
+        (lambda text: text.replace('"enabled": false', '"enabled": true', 1), ".copier-answers.yml"),
+    ],
+)
+def test_a_file_that_both_would_change_is_found(
+    rendered: Rendered, tmp_path: Path, edit: Callable[[str], str], found: str
+) -> None:
     project = shutil.copytree(project_for(rendered, "github"), tmp_path / "project")
-    (project / "other.yaml").write_text("services:\n  other:\n    image: example:1\n")
-    assert unguarded(project) == {"other.yaml"}
+    config = project / "renovate.json"
+    config.write_text(edit(config.read_text()))
+    assert unguarded(project) == {found}
+
+
+@pytest.mark.parametrize("edit", [("matchFileNames", "matchFileName"), ('"enabled"', '"enabeld"'), ("false", '"no"')])
+def test_a_misspelt_setting_of_renovate_is_found(rendered: Rendered, tmp_path: Path, edit: tuple[str, str]) -> None:
+    project = shutil.copytree(project_for(rendered, "gitlab"), tmp_path / "project")
+    config = project / "renovate.json"
+    config.write_text(config.read_text().replace(*edit))
+    with pytest.raises(ValueError, match="for Renovate"):
+        renovate(project)
 
 
 @every_pipeline
 def test_renovate_updates_the_owner_s_own_lock(rendered: Rendered, ci: str) -> None:
     project = project_for(rendered, ci)
-    [pattern] = renovate(project)["pip_requirements"]["managerFilePatterns"]
-    assert pattern.startswith("/")
-    assert pattern.endswith("/")
-    matched = [name for name in rendering.files(project) if re.search(pattern.strip("/"), name)]
-    assert matched == ["requirements-own.lock"]
+    [pattern] = renovate(project).pip_requirements.managerFilePatterns
+    assert [name for name in rendering.files(project) if matches(name, pattern)] == ["requirements-own.lock"]
 
 
 def test_the_readme_says_how_to_choose(rendered: Rendered) -> None:
@@ -605,13 +637,11 @@ def test_the_readme_says_how_to_choose(rendered: Rendered) -> None:
 
 
 def test_renovate_accepts_the_other_choice(rendered: Rendered, tmp_path: Path) -> None:
-    """`enabled` under `copier` set to true, as the README says."""
+    """`enabled` under `copier` set to true, as the README says: it brings the releases, and nothing else changes."""
     project = shutil.copytree(project_for(rendered, "github"), tmp_path / "project")
-    config = renovate(project)
-    config["copier"]["enabled"] = True
-    (project / "renovate.json").write_text(json.dumps(config))
+    config = project / "renovate.json"
+    config.write_text(config.read_text().replace('"enabled": false', '"enabled": true', 1))
     done = judge([*SCHEMA, "vendor.renovate", "renovate.json"], project)
     assert done.returncode == 0, done.stdout
-    [rule] = config["packageRules"]
-    assert not any(fnmatch(".copier-answers.yml", pattern) for pattern in rule["matchFileNames"])
-    assert yaml.safe_load((project / ".copier-answers.yml").read_text())["_commit"]
+    assert renovate(project).copier.enabled
+    assert unguarded(project) == {".copier-answers.yml"}
