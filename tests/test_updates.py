@@ -154,3 +154,22 @@ def test_a_changed_answer_leaves_what_a_fresh_render_has_and_the_owner_s(
     came |= {name for name in edits.STEP if old["ci"] != new["ci"]}
     fresh |= {name: lines for name, lines in content(rendered(new)).items() if name in came}
     assert content(project) == fresh
+
+
+@pytest.mark.parametrize(("old", "new"), itertools.permutations(rendering.choices("source"), 2))
+def test_another_source_brings_its_seeds_and_leaves_those_that_are_there(
+    template: Path, rendered: Rendered, tmp_path: Path, old: str, new: str
+) -> None:
+    answers = {"auth_mode": "api-key", "hosting": "compose", "source": old, "ci": "none"}
+    project = updating.copied(template, tmp_path / "project", answers, TAG)
+    edits.edit(project)
+    updating.save(project, "ours")
+    before = {name: data for name, data in rendering.files(project).items() if name.startswith(SEEDS)}
+    updating.change(project, source=new)
+    assert updating.conflicts(project) == []
+    after = {name: data for name, data in rendering.files(project).items() if name.startswith(SEEDS)}
+    fresh = rendering.files(rendered({**answers, "source": new}))
+    assert {name: data for name, data in after.items() if name in before} == before
+    assert {name: data for name, data in after.items() if name not in before} == {
+        name: data for name, data in fresh.items() if name.startswith(SEEDS) and name not in before
+    }
