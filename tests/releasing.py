@@ -1,6 +1,8 @@
 """A template with three releases under a URL, for tests of what comes after an update."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import yaml
 
 from . import rendering
 from .conftest import TAG, once
+from .rendering import commit, release
 
 URL = "https://git.example.com/acme/mcp-connector-template.git"
 NEXT = "v1000.1.0"  # another title in README.md, and docs/deploy.md is docs/operate.md
@@ -21,6 +24,15 @@ def releases(template: Path, shared: Path) -> Path:
     return once(target, lambda: make(shutil.copytree(template, target)))
 
 
+@contextmanager
+def available(template: Path, shared: Path, cache: Path) -> Iterator[Path]:
+    """The same, under URL for the time of the block."""
+    repository = releases(template, shared)
+    with pytest.MonkeyPatch.context() as patch:
+        served(repository, cache, patch)
+        yield repository
+
+
 def make(repository: Path) -> None:
     root = repository / "template"
     readme = root / "README.md.jinja"
@@ -29,15 +41,10 @@ def make(repository: Path) -> None:
     readme.write_text(readme.read_text().replace(title, f"{title} (new)"))
     [guide] = root.glob("*'compose'*/docs/deploy.md.jinja")
     guide.rename(guide.with_name("operate.md.jinja"))
-    tag(repository, NEXT)
+    release(repository, NEXT)
     settings = repository / "copier.yml"
     settings.write_text(settings.read_text().replace('    "none - no pipeline": none\n', ""))
-    tag(repository, LATER)
-
-
-def tag(repository: Path, name: str) -> None:
-    commit(repository, name)
-    rendering.git("tag", name, cwd=repository)
+    release(repository, LATER)
 
 
 def served(repository: Path, cache: Path, patch: pytest.MonkeyPatch) -> None:
@@ -46,11 +53,6 @@ def served(repository: Path, cache: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("GIT_CONFIG_KEY_0", f"url.{repository}.insteadOf")
     patch.setenv("GIT_CONFIG_VALUE_0", URL)
     patch.setenv("COPIER_CACHE_DIR", str(cache))
-
-
-def commit(project: Path, message: str) -> None:
-    rendering.git("add", "-A", cwd=project)
-    rendering.git("commit", "-q", "-m", message, cwd=project)
 
 
 def start(target: Path, *options: str, version: str = TAG) -> Path:

@@ -56,9 +56,9 @@ def label(answers: Mapping[str, str]) -> str:
     return "-".join(answers.values())
 
 
-def git(*arguments: str, cwd: Path, check: bool = True) -> str:
+def git(*arguments: str, cwd: Path) -> str:
     identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "core.autocrlf=false"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=cwd, capture_output=True, text=True, check=check)
+    done = subprocess.run(["git", *identity, *arguments], cwd=cwd, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
@@ -67,10 +67,20 @@ def snapshot(target: Path, tag: str) -> Path:
     target.mkdir()
     copy_working_tree(target)
     git("init", "-q", "-b", "main", cwd=target)
-    git("add", "-A", cwd=target)
-    git("commit", "-q", "-m", tag, cwd=target)
-    git("tag", tag, cwd=target)
+    release(target, tag)
     return target
+
+
+def commit(repository: Path, message: str) -> None:
+    """Commit all that stands there."""
+    git("add", "-A", cwd=repository)
+    git("commit", "-q", "-m", message, cwd=repository)
+
+
+def release(repository: Path, tag: str) -> None:
+    """The same, under a tag."""
+    commit(repository, tag)
+    git("tag", tag, cwd=repository)
 
 
 def copy_working_tree(target: Path, *parts: str) -> None:

@@ -15,7 +15,8 @@ from packaging.version import InvalidVersion, Version
 
 from . import releasing, rendering
 from .conftest import TAG, once
-from .releasing import LATER, NEXT, URL, commit, record, start, update
+from .releasing import LATER, NEXT, URL, record, start, update
+from .rendering import commit
 
 HOOK = rendering.ROOT / "hooks/check_update.py"
 Project = Callable[[str], Path]
@@ -30,9 +31,7 @@ def check(project: Path | str, *options: str, cwd: Path | None = None) -> tuple[
 
 @pytest.fixture(scope="module", autouse=True)
 def repository(template: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    repository = releasing.releases(template, shared)
-    with pytest.MonkeyPatch.context() as patch:
-        releasing.served(repository, tmp_path_factory.mktemp("cache"), patch)
+    with releasing.available(template, shared, tmp_path_factory.mktemp("cache")) as repository:
         yield repository
 
 

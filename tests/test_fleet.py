@@ -28,9 +28,7 @@ def show(*options: str | Path, cwd: Path | None = None) -> subprocess.CompletedP
 
 @pytest.fixture(scope="module", autouse=True)
 def repository(template: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    repository = releasing.releases(template, shared)
-    with pytest.MonkeyPatch.context() as patch:
-        releasing.served(repository, tmp_path_factory.mktemp("cache"), patch)
+    with releasing.available(template, shared, tmp_path_factory.mktemp("cache")) as repository:
         yield repository
 
 

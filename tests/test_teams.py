@@ -9,7 +9,8 @@ import yaml
 
 from . import releasing, rendering
 from .conftest import TAG
-from .releasing import NEXT, commit
+from .releasing import NEXT
+from .rendering import commit
 from .test_docs import URL as DOCUMENTED
 from .test_docs import blocks, shell
 

@@ -8,6 +8,7 @@ import yaml
 
 from . import rendering
 from .conftest import TAG
+from .rendering import release
 
 NEXT = "v1000.1.0"
 GIVEN = {"project_name": "Acme CRM", "auth_mode": "none", "hosting": "compose", "source": "rest-api", "ci": "none"}
@@ -30,12 +31,6 @@ def repository(template: Path, tmp_path: Path) -> Path:
 def add_to_readme(repository: Path, line: str) -> None:
     with (repository / README.relative_to(rendering.ROOT)).open("a", encoding="utf-8") as readme:
         readme.write(f"\n{line}\n")
-
-
-def release(repository: Path, tag: str) -> None:
-    rendering.git("add", "-A", cwd=repository)
-    rendering.git("commit", "-q", "-m", tag, cwd=repository)
-    rendering.git("tag", tag, cwd=repository)
 
 
 def recorded(project: Path) -> dict[str, str]:

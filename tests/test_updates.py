@@ -37,10 +37,14 @@ every_combination = pytest.mark.parametrize(
 )
 
 
+def files(project: Path) -> dict[str, bytes]:
+    """Path and content of every file that git does not keep for itself."""
+    return {name: data for name, data in rendering.files(project).items() if not name.startswith(".git/")}
+
+
 def content(project: Path) -> dict[str, list[bytes]]:
     """Every file with its lines, whatever their order: where in a list an owner's line stands is no matter."""
-    files = rendering.files(project).items()
-    return {name: sorted(data.splitlines()) for name, data in files if not name.startswith(".git/")}
+    return {name: sorted(data.splitlines()) for name, data in files(project).items()}
 
 
 @every_combination
@@ -50,9 +54,8 @@ def test_an_update_equals_a_fresh_render_and_a_second_one_changes_nothing(
     project = updating.copied(template, tmp_path / "project", answers, version)
     updating.update(project)
     assert updating.conflicts(project) == []
-    kept = {name: data for name, data in rendering.files(project).items() if not name.startswith(".git/")}
-    assert kept == rendering.files(rendered(answers))
-    updating.save(project, "update")
+    assert files(project) == rendering.files(rendered(answers))
+    rendering.commit(project, "update")
     updating.update(project)
     assert rendering.git("status", "--porcelain", cwd=project) == ""
 
@@ -63,7 +66,7 @@ def test_what_owners_change_is_kept_without_a_conflict(
 ) -> None:
     project = updating.copied(template, tmp_path / "project", answers, version)
     edits.edit(project)
-    updating.save(project, "ours")
+    rendering.commit(project, "ours")
     updating.update(project)
     if known := known_conflicts(version, answers):
         assert updating.conflicts(project) == known
@@ -126,9 +129,9 @@ def test_what_owners_change_and_what_an_answer_changes_are_never_the_same_lines(
         for name in before.keys() & after.keys() - {".copier-answers.yml"}:
             if name.startswith(SEEDS) or (name == STORE and old["auth_mode"] == "oauth-proxy"):
                 continue
-            files = [ours[label] / name, rendered(old) / name, rendered(new) / name]
-            if files[0].exists():
-                assert subprocess.run(["git", "merge-file", "-p", *files], capture_output=True).returncode == 0, (
+            merged = [ours[label] / name, rendered(old) / name, rendered(new) / name]
+            if merged[0].exists():
+                assert subprocess.run(["git", "merge-file", "-p", *merged], capture_output=True).returncode == 0, (
                     name,
                     old,
                     new,
@@ -150,7 +153,7 @@ def test_a_changed_answer_leaves_what_a_fresh_render_has_and_the_owner_s(
 ) -> None:
     project = updating.copied(template, tmp_path / "project", old, TAG)
     edits.edit(project)
-    updating.save(project, "ours")
+    rendering.commit(project, "ours")
     updating.change(project, **{name: value for name, value in new.items() if old[name] != value})
     assert updating.conflicts(project) == []
     fresh = content(edited(rendered(new), tmp_path / "fresh"))

@@ -12,13 +12,11 @@ import copier
 import yaml
 
 from . import rendering
-from .rendering import Answers, git
+from .rendering import git
 
 RELEASES = tomllib.loads((rendering.ROOT / "releases.toml").read_text())["release"]
 COMMITS = {f"v{release['version']}": release["commit"] for release in RELEASES}
 VERSIONS = list(COMMITS)
-
-
 PARTS = ("copier.yml", "template", "hooks", "locks")  # what a render reads
 
 
@@ -34,10 +32,10 @@ def history(target: Path, tag: str) -> Path:
         empty(target)
         with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
             files.extractall(target, filter="data")
-        tagged(target, version)
+        rendering.release(target, version)
     empty(target)
     rendering.copy_working_tree(target, *PARTS)
-    tagged(target, tag)
+    rendering.release(target, tag)
     return target
 
 
@@ -49,23 +47,12 @@ def empty(repository: Path) -> None:
             path.unlink()
 
 
-def tagged(repository: Path, tag: str) -> None:
-    """Commit all that stands there, as a release."""
-    save(repository, tag)
-    git("tag", tag, cwd=repository)
-
-
-def save(project: Path, message: str) -> None:
-    git("add", "-A", cwd=project)
-    git("commit", "-q", "--allow-empty", "-m", message, cwd=project)
-
-
 def copied(template: Path, target: Path, answers: Mapping[str, str], version: str) -> Path:
     """A connector of this release of the template, under version control."""
     data = {"project_name": "Acme CRM", **answers}
     copier.run_copy(str(template), target, data=data, defaults=True, quiet=True, vcs_ref=version)
     git("init", "-q", "-b", "main", cwd=target)
-    save(target, f"From {version}")
+    rendering.commit(target, f"From {version}")
     return target
 
 
@@ -84,11 +71,6 @@ def conflicts(project: Path) -> list[str]:
     unmerged = {line.split("\t")[1] for line in git("ls-files", "-u", cwd=project).splitlines()}
     rejected = [path.relative_to(project).as_posix() for path in project.rglob("*.rej")]
     return sorted({*unmerged, *rejected})
-
-
-def recorded(project: Path) -> Answers:
-    answers: Answers = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
-    return answers
 
 
 def offered(version: str, question: str) -> list[str]:
