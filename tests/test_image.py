@@ -622,6 +622,14 @@ class TestWithKeys:
         without = keyed.ask("POST", "/mcp", headers={"Authorization": ""}, json={})
         assert without.status_code == 401
 
+    def test_no_refusal_is_lost_behind_caddy(self, keyed: Deployment) -> None:
+        async def asking() -> set[int]:
+            async with keyed.client() as http:
+                del http.headers["Authorization"]
+                return {(await http.post("https://localhost/mcp", json={})).status_code for _ in range(500)}
+
+        assert asyncio.run(asking()) == {401}
+
     def test_no_call_is_lost_when_a_replica_stops(
         self, keyed: Deployment, record_property: Callable[[str, object], None]
     ) -> None:
