@@ -6,7 +6,7 @@ PEERS = tests/peers/node_modules/.package-lock.json
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test peers targets updates image browser lint figures locks locks-check clean
+.PHONY: demo test peers targets updates image browser hundred lint figures locks locks-check clean
 
 demo: $(ENV) ## Render a connector, start it, call it with clients of both eras.
 	.venv/bin/python -m tests.demo
@@ -42,6 +42,9 @@ locks: $(ENV) ## Make all lock files again, keeping what still fits.
 
 figures: $(ENV) ## Print the sizes and times that the documents quote.
 	.venv/bin/python -m tests.figures
+
+hundred: $(ENV) ## Update a hundred connectors in a row, and print conflicts, cost, and whose own tests pass.
+	.venv/bin/python -m tests.hundred
 
 locks-check: $(ENV) ## Fail when a lock file and its pyproject.toml disagree.
 	.venv/bin/python -m tests.locks --check

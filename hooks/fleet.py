@@ -288,10 +288,12 @@ def render(copier: list[str], mirror: Path, connector: Connector, work: Path) ->
 
 
 def seeds(mirror: Path, connector: Connector) -> list[str]:
-    """What the template leaves to the owner: the paths that copier.yml excludes from updates."""
+    """Patterns of what the template leaves to the owner: skipped where it exists, and up to 0.3.0 excluded."""
     settings = git("show", f"{connector.version}:copier.yml", cwd=mirror)
-    excluded = re.findall(r"\{% if _copier_operation == 'update' %\}(.+?)\{% endif %\}", settings)
-    return [re.sub(r"\{\{ (\w+) \}\}", lambda name: str(connector.answers.get(name[1])), path) for path in excluded]
+    owned = re.findall(r"\{% if _copier_operation == 'update' %\}(.+?)\{% endif %\}", settings)
+    if skipped := re.search(r"^_skip_if_exists:\n((?: .*\n)+)", settings, flags=re.MULTILINE):
+        owned += re.findall(r"^  - (.+)$", skipped[1], flags=re.MULTILINE)
+    return [re.sub(r"\{\{ \w+ \}\}", "*", path) for path in owned]
 
 
 def differences(fresh: Path, answers_file: Path, owned: list[str]) -> list[tuple[str, str]]:
@@ -299,7 +301,7 @@ def differences(fresh: Path, answers_file: Path, owned: list[str]) -> list[tuple
     found = []
     for file in sorted(path for path in fresh.rglob("*") if path.is_file()):
         name = file.relative_to(fresh).as_posix()
-        if name == answers_file.name or any(name == seed or name.startswith(f"{seed}/") for seed in owned):
+        if name == answers_file.name or any(fnmatch(name, seed) or fnmatch(name, f"{seed}/*") for seed in owned):
             continue
         here = answers_file.parent / name
         if not here.is_file():

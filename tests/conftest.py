@@ -59,7 +59,7 @@ def rendered(template: Path, shared: Path) -> Callable[[Mapping[str, str]], Path
     """Gives the connector for these answers, rendered once for all workers. Tests must not change it."""
 
     def get(answers: Mapping[str, str]) -> Path:
-        target = shared / "rendered" / rendering.label(answers)
+        target = shared / "rendered" / template.name / rendering.label(answers)
         return once(target, lambda: rendering.render(template, target, answers))
 
     return get
@@ -73,7 +73,7 @@ def installed(
 
     def get(answers: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
         project = rendered(answers)
-        site = shared / "installed" / rendering.label(answers)
+        site = shared / "installed" / project.parent.name / project.name
         once(site, lambda: rendering.environment(project, site))
         return project, rendering.variables(project, site)
 

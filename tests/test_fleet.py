@@ -12,10 +12,12 @@ from pathlib import Path
 
 import fleet
 import pytest
+import yaml
 
 from . import releasing, rendering
 from .conftest import TAG, once
 from .releasing import GIVEN, LATER, NEXT, URL, record, start
+from .updating import COMMITS
 
 HOOK = rendering.ROOT / "hooks/fleet.py"
 
@@ -101,12 +103,19 @@ def test_drift_is_what_the_template_owns(checkouts: Path) -> None:
     ]
 
 
-def test_seeds_are_what_copier_leaves_out_of_updates(repository: Path) -> None:
-    connector = fleet.Connector("crm", Path("x"), True, {"package_name": "acme_crm", "_commit": TAG})
-    assert fleet.seeds(repository, connector) == [
-        "src/acme_crm/tools",
-        "src/acme_crm/upstream.py",
-        "src/acme_crm/stand_in.py",
+def test_seeds_are_what_copier_leaves_to_the_owner(repository: Path) -> None:
+    connector = fleet.Connector("crm", Path("x"), True, {"_commit": TAG})
+    assert (
+        fleet.seeds(repository, connector) == yaml.safe_load((repository / "copier.yml").read_text())["_skip_if_exists"]
+    )
+
+
+def test_seeds_of_the_first_releases_are_what_updates_exclude() -> None:
+    connector = fleet.Connector("crm", Path("x"), True, {"_commit": COMMITS["v0.1.0"]})
+    assert fleet.seeds(rendering.ROOT, connector) == [
+        "src/*/tools",
+        "src/*/upstream.py",
+        "src/*/stand_in.py",
         "tests/test_tools.py",
     ]
 

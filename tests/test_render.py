@@ -428,8 +428,9 @@ def answers_in_code(project: Path) -> set[str]:
     [pytest.param(a, id=rendering.label(a)) for a in rendering.combinations() if a["ci"] != "none"],
 )
 def test_a_pipeline_changes_no_other_file(rendered: Rendered, answers: rendering.Answers) -> None:
-    # The pipeline's files, what records the choice, and the document that names the pipeline.
-    own = ({"github": ".github/", "gitlab": ".gitlab"}[answers["ci"]], ".copier-answers.yml", "docs/deploy.md")
+    # The pipeline's files, what keeps Renovate off them, what records the choice, and the documents that name it.
+    folder = {"github": ".github/", "gitlab": ".gitlab"}[answers["ci"]]
+    own = (folder, "renovate.json", ".copier-answers.yml", "docs/deploy.md", "README.md")
 
     def rest(ci: str) -> dict[str, bytes]:
         files = rendering.files(rendered({**answers, "ci": ci}))
@@ -444,7 +445,8 @@ def test_a_pipeline_changes_no_other_file(rendered: Rendered, answers: rendering
 @every_render
 def test_a_connector_has_few_files(rendered: Rendered, answers: rendering.Answers) -> None:
     most = {"none": 28, "oauth": 40, "oauth-introspection": 40, "oauth-proxy": 43}.get(answers["auth_mode"], 35)
-    files = [name for name in rendering.files(rendered(answers)) if not name.endswith("/deploy.yml")]
+    apart = ("/deploy.yml", "/update.yml", "renovate.json")
+    files = [name for name in rendering.files(rendered(answers)) if not name.endswith(apart)]
     assert len(files) <= most
 
 

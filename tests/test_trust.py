@@ -41,9 +41,14 @@ def recorded(project: Path) -> dict[str, str]:
 # ---------------------------------------------------------------------------------------------------------------- trust
 
 
-@pytest.mark.parametrize("setting", ["_tasks", "_migrations", "_jinja_extensions", "_external_data"])
+@pytest.mark.parametrize("setting", ["_tasks", "_migrations", "_jinja_extensions"])
 def test_nothing_that_needs_trust_is_in_the_template(setting: str) -> None:
     assert setting not in yaml.safe_load((rendering.ROOT / "copier.yml").read_text(encoding="utf-8"))
+
+
+def test_of_data_outside_the_template_the_project_s_answers_alone_are_read() -> None:
+    settings = yaml.safe_load((rendering.ROOT / "copier.yml").read_text(encoding="utf-8"))
+    assert settings["_external_data"] == {"before": "{{ _copier_conf.answers_file }}"}
 
 
 @pytest.mark.parametrize("setting", ["_tasks: [date]", "_jinja_extensions: [jinja2.ext.do]"])

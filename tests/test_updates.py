@@ -3,43 +3,81 @@
 import itertools
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from . import edits, rendering, updating
 from .conftest import TAG, once
 from .rendering import Answers, Rendered
+from .updating import files
 
 pytestmark = pytest.mark.updates
+
+Released = Callable[[str, Answers], Path]
+# The owner's files, which an update does not read.
+SEEDS = ("src/acme_crm/tools/", "src/acme_crm/upstream.py", "src/acme_crm/stand_in.py", "tests/test_tools.py")
 
 
 @pytest.fixture(scope="session")
 def template(_isolated: None, shared: Path) -> Path:
     """The template with its releases, and the working tree as the next."""
-    target = shared / "history"
-    return once(target, lambda: updating.history(target, TAG))
+    return updating.shared_history(shared)
 
 
-def combinations() -> Iterator[tuple[str, Answers]]:
-    """Each release with every auth mode, target and source that it had; pipelines in turn, as they share no file."""
-    names = ("auth_mode", "hosting", "source")
-    for version in updating.VERSIONS:
-        values = [updating.offered(version, name) for name in names]
-        pipelines = itertools.cycle(updating.offered(version, "ci"))
-        for combination in itertools.product(*values):
-            yield version, {**dict(zip(names, combination, strict=True)), "ci": next(pipelines)}
+@pytest.fixture(scope="session")
+def released(template: Path, shared: Path) -> Released:
+    """Gives the connector of a release for these answers, made once for all workers. Tests must not change it."""
+
+    def get(version: str, answers: Answers) -> Path:
+        target = shared / "released" / version / rendering.label(answers)
+        return once(target, lambda: updating.copied(template, target, answers, version))
+
+    return get
 
 
-every_combination = pytest.mark.parametrize(
-    ("version", "answers"), [pytest.param(*case, id=f"{case[0]}-{rendering.label(case[1])}") for case in combinations()]
-)
+@pytest.fixture(scope="session")
+def rendered(template: Path, shared: Path) -> Rendered:
+    """As elsewhere, without starting Copier anew for each."""
+
+    def get(answers: Mapping[str, str]) -> Path:
+        target = shared / "rendered" / template.name / rendering.label(answers)
+        return once(target, lambda: updating.rendered(template, target, answers))
+
+    return get
 
 
-def files(project: Path) -> dict[str, bytes]:
-    """Path and content of every file that git does not keep for itself."""
-    return {name: data for name, data in rendering.files(project).items() if not name.startswith(".git/")}
+NAMES = ("auth_mode", "hosting", "source", "ci")
+FIRST, PREVIOUS = updating.VERSIONS[0], updating.VERSIONS[-1]
+
+
+def combinations(version: str) -> list[Answers]:
+    """Every auth mode, target and source that a release had; pipelines share no file with these."""
+    values = [updating.offered(version, name) for name in NAMES[:3]]
+    return [dict(zip(NAMES, (*chosen, "github"), strict=True)) for chosen in itertools.product(*values)]
+
+
+def sample(version: str) -> list[Answers]:
+    """Of these, each auth mode and each target with each source."""
+    modes, targets, sources, pipelines = (updating.offered(version, name) for name in NAMES)
+    cycles = [itertools.cycle(values) for values in (modes, targets, pipelines)]
+    longest = max(len(modes), len(targets))
+    return [
+        dict(zip(NAMES, (next(cycles[0]), next(cycles[1]), source, next(cycles[2])), strict=True))
+        for source in sources
+        for _ in range(longest)
+    ]
+
+
+def cases(chosen: Callable[[str], list[Answers]], *all_of: str) -> list[ParameterSet]:
+    """What is chosen of each release, and every combination of these."""
+    return [
+        pytest.param(version, answers, id=f"{version}-{rendering.label(answers)}")
+        for version in updating.VERSIONS
+        for answers in (combinations(version) if version in all_of else chosen(version))
+    ]
 
 
 def content(project: Path) -> dict[str, list[bytes]]:
@@ -47,25 +85,24 @@ def content(project: Path) -> dict[str, list[bytes]]:
     return {name: sorted(data.splitlines()) for name, data in files(project).items()}
 
 
+every_combination = pytest.mark.parametrize(("version", "answers"), cases(sample, FIRST, PREVIOUS))
+
+
 @every_combination
-def test_an_update_equals_a_fresh_render_and_a_second_one_changes_nothing(
-    template: Path, rendered: Rendered, tmp_path: Path, version: str, answers: Answers
+def test_an_update_equals_a_fresh_render(
+    released: Released, rendered: Rendered, tmp_path: Path, version: str, answers: Answers
 ) -> None:
-    project = updating.copied(template, tmp_path / "project", answers, version)
+    project = shutil.copytree(released(version, answers), tmp_path / "project")
     updating.update(project)
     assert updating.conflicts(project) == []
     assert files(project) == rendering.files(rendered(answers))
-    rendering.commit(project, "update")
-    updating.update(project)
-    assert rendering.git("status", "--porcelain", cwd=project) == ""
 
 
-@every_combination
-def test_what_owners_change_is_kept_without_a_conflict(
-    template: Path, rendered: Rendered, tmp_path: Path, version: str, answers: Answers
+@pytest.mark.parametrize(("version", "answers"), cases(sample))
+def test_what_owners_change_is_kept_without_a_conflict_and_a_second_update_changes_nothing(
+    released: Released, rendered: Rendered, tmp_path: Path, version: str, answers: Answers
 ) -> None:
-    project = updating.copied(template, tmp_path / "project", answers, version)
-    edits.edit(project)
+    project = edited(released(version, answers), tmp_path / "project")
     rendering.commit(project, "ours")
     updating.update(project)
     if known := known_conflicts(version, answers):
@@ -73,8 +110,21 @@ def test_what_owners_change_is_kept_without_a_conflict(
         return
     assert updating.conflicts(project) == []
     fresh = content(edited(rendered(answers), tmp_path / "fresh"))
-    fresh["requirements-own.lock"] = content(rendered(answers))["requirements-own.lock"]  # there was none to edit
+    fresh["requirements-own.lock"] = content(project)["requirements-own.lock"]  # up to 0.2.0 there was none to edit
     assert content(project) == fresh
+    rendering.commit(project, "update")
+    updating.update(project)
+    assert rendering.git("status", "--porcelain", cwd=project) == ""
+
+
+@every_combination
+def test_what_owners_change_and_what_a_release_changes_are_never_the_same_lines(
+    released: Released, rendered: Rendered, tmp_path: Path, version: str, answers: Answers
+) -> None:
+    old = released(version, answers)
+    ours = edited(old, tmp_path / "ours")
+    clashes = {name for name in clashing(ours, old, rendered(answers)) if not name.startswith(SEEDS)}
+    assert sorted(clashes) == known_conflicts(version, answers)
 
 
 def known_conflicts(version: str, answers: Answers) -> list[str]:
@@ -91,10 +141,18 @@ def edited(project: Path, target: Path) -> Path:
     return target
 
 
+def clashing(ours: Path, old: Path, new: Path) -> Iterator[str]:
+    """Files in which both changed the same lines: merged as Copier merges them, which is a hundred times faster."""
+    for name in rendering.files(new):
+        sides = [folder / name for folder in (ours, old, new)]
+        if name == ".copier-answers.yml" or not all(side.exists() for side in sides):
+            continue
+        if subprocess.run(["git", "merge-file", "-p", *sides], capture_output=True).returncode != 0:
+            yield name
+
+
 # ---------------------------------------------------------------------------------------------------- other answers
 
-# The owner's files, which an update does not read.
-SEEDS = ("src/acme_crm/tools/", "src/acme_crm/upstream.py", "src/acme_crm/stand_in.py", "tests/test_tools.py")
 # Owners change its region too, and it goes: nobody but they can say whether they still want it.
 STORE = "render.yaml"
 
@@ -119,23 +177,13 @@ def changes(target: str) -> Iterator[tuple[Answers, Answers]]:
 def test_what_owners_change_and_what_an_answer_changes_are_never_the_same_lines(
     rendered: Rendered, tmp_path: Path, target: str
 ) -> None:
-    """Merged as Copier merges them, file by file, which is a hundred times faster."""
     ours: dict[str, Path] = {}
     for old, new in changes(target):
         label = rendering.label(old)
         if label not in ours:
             ours[label] = edited(rendered(old), tmp_path / label)
-        before, after = rendering.files(rendered(old)), rendering.files(rendered(new))
-        for name in before.keys() & after.keys() - {".copier-answers.yml"}:
-            if name.startswith(SEEDS) or (name == STORE and old["auth_mode"] == "oauth-proxy"):
-                continue
-            merged = [ours[label] / name, rendered(old) / name, rendered(new) / name]
-            if merged[0].exists():
-                assert subprocess.run(["git", "merge-file", "-p", *merged], capture_output=True).returncode == 0, (
-                    name,
-                    old,
-                    new,
-                )
+        for name in clashing(ours[label], rendered(old), rendered(new)):
+            assert name.startswith(SEEDS) or (name == STORE and old["auth_mode"] == "oauth-proxy"), (name, old, new)
 
 
 def some_changes() -> Iterator[tuple[Answers, Answers]]:
@@ -147,7 +195,7 @@ def some_changes() -> Iterator[tuple[Answers, Answers]]:
             yield {**start, question: one}, {**start, question: other}
 
 
-@pytest.mark.parametrize(("old", "new"), some_changes(), ids=rendering.label)
+@pytest.mark.parametrize(("old", "new"), list(some_changes()), ids=rendering.label)
 def test_a_changed_answer_leaves_what_a_fresh_render_has_and_the_owner_s(
     template: Path, rendered: Rendered, tmp_path: Path, old: Answers, new: Answers
 ) -> None:
@@ -162,3 +210,66 @@ def test_a_changed_answer_leaves_what_a_fresh_render_has_and_the_owner_s(
     came |= {name for name in edits.STEP if old["ci"] != new["ci"]}
     fresh |= {name: lines for name, lines in content(rendered(new)).items() if name in came}
     assert content(project) == fresh
+
+
+@pytest.mark.parametrize(("old", "new"), list(itertools.permutations(rendering.choices("source"), 2)))
+def test_another_source_brings_its_seeds_and_leaves_those_that_are_there(
+    template: Path, rendered: Rendered, tmp_path: Path, old: str, new: str
+) -> None:
+    answers = {"auth_mode": "api-key", "hosting": "compose", "source": old, "ci": "none"}
+    project = updating.copied(template, tmp_path / "project", answers, TAG)
+    edits.edit(project)
+    rendering.commit(project, "ours")
+    before = {name: data for name, data in rendering.files(project).items() if name.startswith(SEEDS)}
+    updating.change(project, source=new)
+    assert updating.conflicts(project) == []
+    after = {name: data for name, data in rendering.files(project).items() if name.startswith(SEEDS)}
+    fresh = rendering.files(rendered({**answers, "source": new}))
+    assert {name: data for name, data in after.items() if name in before} == before
+    assert {name: data for name, data in after.items() if name not in before} == {
+        name: data for name, data in fresh.items() if name.startswith(SEEDS) and name not in before
+    }
+
+
+# ------------------------------------------------------------------------------------------------ the project's tests
+
+
+# Answers that change code, one after the other, from the first.
+PATHS = {
+    "keys": [{"auth_mode": "api-key"}, {"auth_mode": "headers"}, {"source": "rest-api"}, {"auth_mode": "none"}],
+    "login": [
+        {"auth_mode": "oauth"},
+        {"auth_mode": "oauth-introspection"},
+        {"hosting": "kubernetes", "ci": "gitlab"},
+        {"auth_mode": "oauth-proxy"},
+    ],
+}
+
+
+def own_tests(project: Path, site: Path) -> tuple[int, str]:
+    environment = rendering.environment(project, site)
+    done = rendering.run(project, environment, "pytest", "-q", "-x", "-p", "no:cacheprovider")
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_tests_of_an_edited_project_pass_before_and_after_each_change_of_an_answer(
+    template: Path, tmp_path: Path, path: str
+) -> None:
+    start = {"auth_mode": "none", "hosting": "compose", "source": "blank", "ci": "github"}
+    project = updating.copied(template, tmp_path / "project", {**start, **PATHS[path][0]}, TAG)
+    edits.edit(project)
+    for number, changed in enumerate(PATHS[path]):
+        rendering.commit(project, "ours")
+        updating.change(project, **changed)
+        assert updating.conflicts(project) == []
+        failed, said = own_tests(project, tmp_path / f"site-{number}")
+        assert not failed, said
+
+
+def test_a_failing_test_of_a_project_is_seen(template: Path, tmp_path: Path) -> None:
+    answers = {"auth_mode": "none", "hosting": "compose", "source": "blank", "ci": "none"}
+    project = updating.copied(template, tmp_path / "project", answers, TAG)
+    with (project / "tests/test_tools.py").open("a", encoding="utf-8") as tests:
+        tests.write("\n\ndef test_it() -> None:\n    raise AssertionError\n")
+    assert own_tests(project, tmp_path / "site")[0]

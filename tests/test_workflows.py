@@ -172,7 +172,10 @@ def test_an_image_is_built_once(rendered: Rendered, target: str) -> None:
     assert set(github["on"]) == {"pull_request", "workflow_call"}
     assert github["jobs"]["image"]["if"] == "github.event_name == 'pull_request'"
     gitlab = read(project_for(rendered, target, "gitlab"), ".gitlab-ci.yml")
-    assert gitlab["include"] == [{"local": FILES["gitlab"]}]
+    assert gitlab["include"][0] == {
+        "local": FILES["gitlab"],
+        "rules": [{"if": '$CI_PIPELINE_SOURCE != "schedule"'}],
+    }
     assert gitlab["build"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "merge_request_event"'}]
 
 

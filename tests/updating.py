@@ -12,6 +12,7 @@ import copier
 import yaml
 
 from . import rendering
+from .conftest import TAG, once
 from .rendering import git
 
 RELEASES = tomllib.loads((rendering.ROOT / "releases.toml").read_text())["release"]
@@ -39,6 +40,12 @@ def history(target: Path, tag: str) -> Path:
     return target
 
 
+def shared_history(shared: Path) -> Path:
+    """The same, made once for all workers."""
+    target = shared / "history"
+    return once(target, lambda: history(target, TAG))
+
+
 def empty(repository: Path) -> None:
     for path in repository.iterdir():
         if path.is_dir() and path.name != ".git":
@@ -47,10 +54,16 @@ def empty(repository: Path) -> None:
             path.unlink()
 
 
-def copied(template: Path, target: Path, answers: Mapping[str, str], version: str) -> Path:
-    """A connector of this release of the template, under version control."""
+def rendered(template: Path, target: Path, answers: Mapping[str, str], version: str | None = None) -> Path:
+    """A connector of this release of the template, or the newest."""
     data = {"project_name": "Acme CRM", **answers}
     copier.run_copy(str(template), target, data=data, defaults=True, quiet=True, vcs_ref=version)
+    return target
+
+
+def copied(template: Path, target: Path, answers: Mapping[str, str], version: str) -> Path:
+    """The same under version control."""
+    rendered(template, target, answers, version)
     git("init", "-q", "-b", "main", cwd=target)
     rendering.commit(target, f"From {version}")
     return target
@@ -71,6 +84,11 @@ def conflicts(project: Path) -> list[str]:
     unmerged = {line.split("\t")[1] for line in git("ls-files", "-u", cwd=project).splitlines()}
     rejected = [path.relative_to(project).as_posix() for path in project.rglob("*.rej")]
     return sorted({*unmerged, *rejected})
+
+
+def files(project: Path) -> dict[str, bytes]:
+    """Path and content of every file that git does not keep for itself."""
+    return {name: data for name, data in rendering.files(project).items() if not name.startswith(".git/")}
 
 
 def offered(version: str, question: str) -> list[str]:
