@@ -58,7 +58,8 @@ def main() -> None:
         folder = Path(name)
         (folder / "gitconfig").write_text("[user]\n\tname = Team\n\temail = team@example.com\n")
         os.environ |= {"GIT_CONFIG_GLOBAL": str(folder / "gitconfig"), "GIT_CONFIG_SYSTEM": os.devnull}
-        os.environ["COPIER_SETTINGS_PATH"] = os.devnull
+        os.environ["COPIER_SETTINGS_PATH"] = str(folder / "settings.yml")
+        (folder / "settings.yml").write_text("{}\n")
         template = updating.history(folder / "template", NEXT)
         projects = []
         for number, answers in zip(range(COUNT), itertools.cycle(combinations()), strict=False):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from . import rendering
 from .rendering import commit, git, release
@@ -53,6 +54,12 @@ def test_the_version_of_this_repository_is_in_the_changelog() -> None:
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release["version"])
 def test_a_release_is_in_the_changelog(release: dict[str, str]) -> None:
     assert f"\n## {release['version']}\n" in (rendering.ROOT / "CHANGELOG.md").read_text()
+
+
+def test_versions_rise_and_are_written_as_copier_sorts_them() -> None:
+    versions = [Version(made["version"]) for made in RELEASES]
+    assert versions == sorted(set(versions))
+    assert [str(version) for version in versions] == [made["version"] for made in RELEASES]
 
 
 # ------------------------------------------------------------------------------------------------- planted errors

@@ -14,6 +14,7 @@ from . import edits, releasing, rendering, updating
 from .conftest import TAG
 from .rendering import Answers, Rendered, commit, git, release
 from .test_docs import URL, blocks, shell
+from .test_updates import SEEDS
 
 pytestmark = pytest.mark.updates
 
@@ -363,3 +364,40 @@ def test_the_documented_commands_update_check_and_change_a_connector(
 def test_what_copier_says_is_documented() -> None:
     for said in REFUSALS.values():
         assert said in PAGE
+
+
+# ------------------------------------------------------------------------------------- rules that no update shows alone
+
+
+@pytest.mark.parametrize("source", rendering.choices("source"))
+def test_seeds_depend_on_the_source_alone(rendered: Rendered, source: str) -> None:
+    seen = set()
+    for answers in rendering.combinations():
+        if answers["source"] == source:
+            files = rendering.files(rendered(answers))
+            seen.add(tuple((name, data) for name, data in files.items() if name.startswith(SEEDS)))
+    assert len(seen) == 1
+    assert seen != {()}
+
+
+def test_no_question_is_a_secret() -> None:
+    assert [name for name, question in rendering.questions().items() if question.get("secret")] == []
+
+
+def test_what_every_release_needs_of_copier_is_said() -> None:
+    settings = yaml.safe_load((rendering.ROOT / "copier.yml").read_text(encoding="utf-8"))
+    assert settings["_envops"]["undefined"] == "jinja2.StrictUndefined"
+    assert settings["_min_copier_version"] == "9.19.0"
+    assert settings["_answers_file"] == ".copier-answers.yml"  # as Renovate looks for it
+
+
+def test_a_misspelt_name_stops_the_render(repository: Path, tmp_path: Path) -> None:
+    edits.replace(repository / README, "## Try it", "## Try {{ projekt_name }}")
+    release(repository, NEXT)
+    done = rendering.copier("copy", "--defaults", *rendering.data(GIVEN), repository, tmp_path / "project")
+    assert done.returncode != 0
+    assert "'projekt_name' is undefined" in done.stderr
+
+
+def test_the_template_s_own_files_are_not_ignored_by_what_it_renders() -> None:
+    assert list(rendering.TEMPLATE.rglob(".gitignore")) == []
