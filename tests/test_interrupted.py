@@ -18,7 +18,6 @@ from .test_docs import blocks, shell
 pytestmark = pytest.mark.updates
 
 POINTS = 10
-PAGE = rendering.ROOT / "docs/updates.md"
 # Loaded by the interpreter that runs Copier: counts what it does to the project, and ends it without warning.
 SITE = """
 import atexit, os, signal, sys
@@ -89,7 +88,7 @@ def start(_isolated: None, shared: Path) -> Start:
 
 def recovery() -> str:
     """The commands of the documentation."""
-    [commands] = [block for block in blocks(PAGE.read_text()) if block.startswith("rm -f ")]
+    [commands] = [block for block in blocks(updating.PAGE.read_text()) if block.startswith("rm -f ")]
     return commands
 
 
@@ -134,3 +133,19 @@ def test_whatever_a_killed_git_leaves_is_cleared_too(
     shell(recovery(), project)
     assert updating.files(project) == before
     assert git("status", "--porcelain", cwd=project) == ""
+
+
+def test_in_a_repository_of_several_projects_the_others_stay_as_they_are(start: Start, tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    project = shutil.copytree(start.folder, repository / "connectors/crm", ignore=shutil.ignore_patterns(".git"))
+    (repository / "README.md").write_text("Ours.\n")
+    git("init", "-q", cwd=repository)
+    rendering.commit(repository, "start")
+    before = rendering.files(project)
+    (repository / "README.md").write_text("Ours, not committed.\n")
+    (repository / "notes.txt").write_text("Ours.\n")
+    half_written(project)
+    shell(recovery(), project)
+    assert rendering.files(project) == before
+    assert (repository / "README.md").read_text() == "Ours, not committed.\n"
+    assert (repository / "notes.txt").exists()

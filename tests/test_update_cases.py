@@ -21,7 +21,7 @@ pytestmark = pytest.mark.updates
 NEXT = "v1000.1.0"
 GIVEN: Answers = {"auth_mode": "none", "hosting": "compose", "source": "blank", "ci": "none"}
 README = "template/README.md.jinja"
-PAGE = (rendering.ROOT / "docs/updates.md").read_text()
+PAGE = updating.PAGE.read_text()
 CASES = {
     "a file that the template renamed takes the owner's edits with it": (
         "test_check_update.test_edits_in_a_file_that_the_template_renamed"
@@ -114,7 +114,10 @@ def test_an_answer_that_makes_a_decision_invalid_is_refused_and_nothing_changes(
     project = updating.copied(repository, tmp_path / "on-fly", {**GIVEN, "hosting": "fly"}, TAG)
     done = update(project, "--vcs-ref=:current:", *rendering.data(changed))
     assert done.returncode != 0
-    assert reason in done.stderr.strip().splitlines()[-1]
+    said = done.stderr.strip().splitlines()[-1]
+    assert reason in said
+    assert "Invalid choice for 'hosting'" in said
+    assert "`Invalid choice for 'hosting'`" in PAGE
     assert status(project) == []
 
 
@@ -348,7 +351,7 @@ def test_the_documented_commands_update_check_and_change_a_connector(
         commands = [
             block.replace("uvx copier", str(rendering.COPIER)).replace(URL, releasing.URL) for block in blocks(PAGE)
         ]
-        update, check, change, recover = commands
+        update, check, change, _, recover = commands
         shell(update, project)
         assert f"_commit: {releasing.LATER}" in (project / ".copier-answers.yml").read_text()
         said = shell(f"{check.rstrip()} --accept ci", project)

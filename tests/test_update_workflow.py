@@ -123,8 +123,8 @@ def starts(rules: list[dict[str, str]] | None, source: str) -> bool:
     """Whether a job or an included file with these rules has a part in a pipeline of the branch main."""
     holds = {
         '$CI_PIPELINE_SOURCE == "merge_request_event"': source == "merge_request_event",
-        '$CI_PIPELINE_SOURCE == "schedule"': source == "schedule",
-        '$CI_PIPELINE_SOURCE != "schedule"': source != "schedule",
+        "$TEMPLATE_UPDATE": source == "update",
+        "$TEMPLATE_UPDATE == null": source != "update",
         "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH": source != "merge_request_event",
     }
     return rules is None or any(holds[rule["if"]] for rule in rules)
@@ -132,9 +132,16 @@ def starts(rules: list[dict[str, str]] | None, source: str) -> bool:
 
 @pytest.mark.parametrize(
     ("source", "jobs"),
-    [("schedule", {"update"}), ("push", {"check", "deploy"}), ("merge_request_event", {"check", "build"})],
+    [
+        ("update", {"update"}),
+        ("schedule", {"check", "deploy"}),
+        ("push", {"check", "deploy"}),
+        ("merge_request_event", {"check", "build"}),
+    ],
 )
-def test_gitlab_s_schedule_starts_the_update_and_nothing_else(rendered: Rendered, source: str, jobs: set[str]) -> None:
+def test_gitlab_s_schedule_for_updates_starts_the_update_and_nothing_else(
+    rendered: Rendered, source: str, jobs: set[str]
+) -> None:
     project = project_for(rendered, "gitlab")
     pipeline = read(project, ".gitlab-ci.yml")
     assert starts(pipeline.pop("workflow")["rules"], source)

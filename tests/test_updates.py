@@ -12,6 +12,7 @@ from _pytest.mark import ParameterSet
 from . import edits, rendering, updating
 from .conftest import TAG, once
 from .rendering import Answers, Rendered
+from .test_docs import blocks, shell
 from .updating import files
 
 pytestmark = pytest.mark.updates
@@ -229,6 +230,19 @@ def test_another_source_brings_its_seeds_and_leaves_those_that_are_there(
     assert {name: data for name, data in after.items() if name not in before} == {
         name: data for name, data in fresh.items() if name.startswith(SEEDS) and name not in before
     }
+
+
+@pytest.mark.parametrize(("old", "new"), list(itertools.permutations(rendering.choices("source"), 2)))
+def test_another_source_starts_anew_where_the_owner_made_room_as_documented(
+    template: Path, rendered: Rendered, tmp_path: Path, old: str, new: str
+) -> None:
+    answers = {"auth_mode": "none", "hosting": "compose", "source": old, "ci": "none"}
+    project = updating.copied(template, tmp_path / "project", answers, TAG)
+    [room] = [block for block in blocks(updating.PAGE.read_text()) if block.startswith("git rm ")]
+    make_room, commit, _ = room.splitlines()
+    shell(f"{make_room}\n{commit}", project)
+    updating.change(project, source=new)
+    assert files(project) == rendering.files(rendered({**answers, "source": new}))
 
 
 # ------------------------------------------------------------------------------------------------ the project's tests

@@ -174,7 +174,7 @@ def test_an_image_is_built_once(rendered: Rendered, target: str) -> None:
     gitlab = read(project_for(rendered, target, "gitlab"), ".gitlab-ci.yml")
     assert gitlab["include"][0] == {
         "local": FILES["gitlab"],
-        "rules": [{"if": '$CI_PIPELINE_SOURCE != "schedule"'}],
+        "rules": [{"if": "$TEMPLATE_UPDATE == null"}],
     }
     assert gitlab["build"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "merge_request_event"'}]
 

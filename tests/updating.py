@@ -18,6 +18,7 @@ from .rendering import git
 RELEASES = tomllib.loads((rendering.ROOT / "releases.toml").read_text())["release"]
 COMMITS = {f"v{release['version']}": release["commit"] for release in RELEASES}
 VERSIONS = list(COMMITS)
+PAGE = rendering.ROOT / "docs/updates.md"
 PARTS = ("copier.yml", "template", "hooks", "locks")  # what a render reads
 
 
