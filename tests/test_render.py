@@ -439,6 +439,29 @@ def test_a_pipeline_changes_no_other_file(rendered: Rendered, answers: rendering
     assert rest(answers["ci"]) == rest("none")
 
 
+# ------------------------------------------------------------------------------------------------------------- owners
+
+
+@pytest.mark.parametrize("source", rendering.choices("source"))
+def test_seeds_depend_on_the_source_alone(rendered: Rendered, source: str) -> None:
+    seen = set()
+    for answers in rendering.combinations():
+        if answers["source"] == source:
+            files = rendering.files(rendered(answers))
+            seeds = [item for item in files.items() if SEEDS.search(item[0]) or item[0] == "tests/test_tools.py"]
+            seen.add(tuple(seeds))
+    assert len(seen) == 1
+    assert seen != {()}
+
+
+@every_render
+def test_what_git_ignores_is_never_rendered(rendered: Rendered, tmp_path: Path, answers: rendering.Answers) -> None:
+    project = shutil.copytree(rendered(answers), tmp_path / "project")
+    rendering.git("init", "-q", cwd=project)
+    listed = rendering.git("status", "--porcelain", "--ignored=matching", "-uall", cwd=project).splitlines()
+    assert [line for line in listed if line.startswith("!!")] == []
+
+
 # ---------------------------------------------------------------------------------------------------------------- size
 
 

@@ -14,7 +14,6 @@ from . import edits, releasing, rendering, updating
 from .conftest import TAG
 from .rendering import Answers, Rendered, commit, git, release
 from .test_docs import URL, blocks, shell
-from .test_updates import SEEDS
 
 pytestmark = pytest.mark.updates
 
@@ -33,7 +32,7 @@ CASES = {
     "an answer makes another invalid": (
         "test_update_cases.test_an_answer_that_makes_a_decision_invalid_is_refused_and_nothing_changes"
     ),
-    "a rendered secret overwrites the real one": "test_update_cases.test_what_git_ignores_is_never_rendered",
+    "a rendered secret overwrites the real one": "test_render.test_what_git_ignores_is_never_rendered",
     "an answer edited by hand does nothing": "test_check_update.test_an_answer_edited_by_hand",
     "a conflict is no error to Copier": "test_check_update.test_a_conflict_until_it_is_resolved",
     "a new question without a default": "test_update_cases.test_every_question_since_the_first_release_has_a_default",
@@ -119,13 +118,6 @@ def test_an_answer_that_makes_a_decision_invalid_is_refused_and_nothing_changes(
     assert "Invalid choice for 'hosting'" in said
     assert "`Invalid choice for 'hosting'`" in PAGE
     assert status(project) == []
-
-
-@pytest.mark.parametrize("answers", rendering.combinations(), ids=rendering.label)
-def test_what_git_ignores_is_never_rendered(rendered: Rendered, tmp_path: Path, answers: Answers) -> None:
-    project = shutil.copytree(rendered(answers), tmp_path / "project")
-    git("init", "-q", cwd=project)
-    assert git("status", "--porcelain", "--ignored=matching", "-uall", cwd=project).count("!!") == 0
 
 
 def test_a_file_of_secrets_stays_as_it_is(repository: Path, project: Path) -> None:
@@ -370,17 +362,6 @@ def test_what_copier_says_is_documented() -> None:
 
 
 # ------------------------------------------------------------------------------------- rules that no update shows alone
-
-
-@pytest.mark.parametrize("source", rendering.choices("source"))
-def test_seeds_depend_on_the_source_alone(rendered: Rendered, source: str) -> None:
-    seen = set()
-    for answers in rendering.combinations():
-        if answers["source"] == source:
-            files = rendering.files(rendered(answers))
-            seen.add(tuple((name, data) for name, data in files.items() if name.startswith(SEEDS)))
-    assert len(seen) == 1
-    assert seen != {()}
 
 
 def test_no_question_is_a_secret() -> None:
