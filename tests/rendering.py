@@ -72,9 +72,9 @@ def snapshot(target: Path, tag: str) -> Path:
 
 
 def commit(repository: Path, message: str) -> None:
-    """Commit all that stands there."""
+    """Commit all that stands there, even where nothing changed: a release may be what the working tree is."""
     git("add", "-A", cwd=repository)
-    git("commit", "-q", "-m", message, cwd=repository)
+    git("commit", "-q", "--allow-empty", "-m", message, cwd=repository)
 
 
 def release(repository: Path, tag: str) -> None:
