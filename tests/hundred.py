@@ -14,9 +14,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import edits, rendering, updating
+from . import rendering, updating
 from .rendering import Answers
-from .test_updates import known_conflicts, own_tests
+from .test_updates import known_conflicts, own_tests, owned
 
 NEXT = "v1000.0.0"
 COMBINATIONS, ROUNDS = 20, 5
@@ -65,9 +65,7 @@ def main() -> None:
         for number, answers in zip(range(COUNT), itertools.cycle(combinations()), strict=False):
             version = release_for(answers, number // COMBINATIONS)
             target = folder / f"{number:03}-{version}-{rendering.label(answers)}"
-            projects.append(updating.copied(template, target, answers, version))
-            edits.edit(target)
-            rendering.commit(target, "ours")
+            projects.append(owned(template, target, answers, version))
         seconds, conflicts = [], 0
         for project in projects:
             began = time.perf_counter()
