@@ -10,6 +10,7 @@ import json
 import re
 import secrets
 import shutil
+import socket
 import subprocess
 import tarfile
 import threading
@@ -333,6 +334,35 @@ def test_a_call_in_flight_finishes_after_sigterm(
         for answer in calls:
             assert answer.result(GRACE).structured_content == {"records": [{"id": "1"}], "next_cursor": None}
         assert connector.process.wait(GRACE) == 0
+
+
+def test_it_stops_at_once_while_it_starts(build: Callable[[str], Image]) -> None:
+    image = build("oauth-proxy")
+
+    def status(*command: str) -> int | None:
+        """What it ends with when it is told to stop while its identity provider does not answer."""
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            silent.settimeout(30)
+            port = silent.getsockname()[1]
+            settings = {"PUBLIC_URL": "http://127.0.0.1:9", "OAUTH_ISSUER": f"https://127.0.0.1:{port}"}
+            settings |= {"OAUTH_CLIENT_ID": "a", "OAUTH_CLIENT_SECRET": "b", "OAUTH_ALLOWED_USERS": "*"}
+            settings["STATE_STORE_URL"] = "redis://127.0.0.1:9"
+            settings |= {name: b64encode(secrets.token_bytes(32)).decode() for name in ("STATE_KEY", "SIGNING_KEY")}
+            options = [*HARDENED, "--network=host", *(f"--env={name}={value}" for name, value in settings.items())]
+            container = image.docker("run", "--detach", *options, image.name, *command)
+            try:
+                asking, _ = silent.accept()
+                with asking:
+                    image.docker("kill", "--signal=TERM", container)
+                    with suppress(AssertionError):
+                        until(lambda: not image.docker.inspect(container)["State"]["Running"], 3)
+                    state = image.docker.inspect(container)["State"]
+                return None if state["Running"] else int(state["ExitCode"])
+            finally:
+                image.docker("rm", "--force", container)
+
+    assert status() == 0
+    assert status("python", "-c", "import sys; sys.argv[1:] = ['serve']; from acme_crm import cli; cli.main()") is None
 
 
 def test_dev_is_refused_in_one_sentence(build: Callable[[str], Image]) -> None:
@@ -740,6 +770,7 @@ class TestWhereSomeoneLoggedIn:
 
     def test_a_login_outlives_a_restart_of_the_connector(self, logged_in: LoggedIn) -> None:
         logged_in.deployment.compose("restart", "connector")
+        logged_in.deployment.compose("up", "--detach", "--wait", "--no-recreate", "--scale=connector=2")
         until(lambda: logged_in.client.call() == 200, 30)
         assert logged_in.client.refresh().status_code == 200
 

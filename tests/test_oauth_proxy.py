@@ -450,10 +450,19 @@ def test_a_store_with_another_password_is_named(installed: Installed, idp: Runni
     assert "hunter2" not in said
 
 
-def refused(installed: Installed, settings: Mapping[str, str]) -> str:
+def test_where_this_machine_has_no_place_for_logins_it_says_so(
+    installed: Installed, idp: Running, tmp_path: Path
+) -> None:
+    (tmp_path / ".state").touch()
+    said = refused(installed, {**issued_by(idp, "oauth-proxy"), "PUBLIC_URL": "http://127.0.0.1"}, tmp_path)
+    assert ".state, which cannot be made here (File exists)" in said
+    assert "STATE_STORE_URL" in said
+
+
+def refused(installed: Installed, settings: Mapping[str, str], folder: Path | None = None) -> str:
     """What `serve` says as it ends, in one sentence or in one for each variable."""
     project, env = installed(PROXIED)
-    done = run(project, {**env, **settings, "PORT": str(free_port())}, "connector", "serve")
+    done = run(folder or project, {**env, **settings, "PORT": str(free_port())}, "connector", "serve")
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert [

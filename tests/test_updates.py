@@ -23,7 +23,7 @@ SEEDS = ("src/acme_crm/tools/", "src/acme_crm/upstream.py", "src/acme_crm/stand_
 
 
 @pytest.fixture(scope="session")
-def template(_isolated: None, shared: Path) -> Path:
+def template(_isolated: None, compiled_once: None, shared: Path) -> Path:
     """The template with its releases, and the working tree as the next."""
     return updating.shared_history(shared)
 
@@ -51,7 +51,7 @@ def rendered(template: Path, shared: Path) -> Rendered:
 
 
 NAMES = ("auth_mode", "hosting", "source", "ci")
-FIRST, PREVIOUS = updating.VERSIONS[0], updating.VERSIONS[-1]
+FIRST, PREVIOUS = updating.VERSIONS[0], updating.previous()
 
 
 def combinations(version: str) -> list[Answers]:

@@ -22,6 +22,15 @@ PAGE = rendering.ROOT / "docs/updates.md"
 PARTS = ("copier.yml", "template", "hooks", "locks")  # what a render reads
 
 
+def previous() -> str:
+    """The release before what the working tree is: not the newest where that is what stands there."""
+    for version, commit in reversed(COMMITS.items()):
+        compared = subprocess.run(["git", "diff", "--quiet", commit, "--", *PARTS], cwd=rendering.ROOT)
+        if compared.returncode != 0:
+            return version
+    raise AssertionError("no release differs from the working tree")
+
+
 def history(target: Path, tag: str) -> Path:
     """A repository of what renders, with a tag for each release, and `tag` for what stands in the working tree."""
     target.mkdir()

@@ -96,7 +96,7 @@ def open_store(settings: "Settings") -> tuple[AsyncKeyValue, Redis | None]:
     """The encrypted store, and the connections to close in the end.
 
     Raises:
-        IssuerUnavailable: Other replicas, and this one after a restart, would not find it.
+        IssuerUnavailable: Other replicas, and this one after a restart, would not find it; or it has no place.
     """
     redis: Redis | None = None
     store: AsyncKeyValue
@@ -116,7 +116,13 @@ def open_store(settings: "Settings") -> tuple[AsyncKeyValue, Redis | None]:
             "such as redis://state:6379/0"
         )
     else:
-        FOLDER.mkdir(mode=0o700, exist_ok=True)
+        try:
+            FOLDER.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise IssuerUnavailable(
+                f"logins of this machine are kept in {FOLDER}, which cannot be made here ({error.strerror}); "
+                "start it in another folder, or set STATE_STORE_URL"
+            ) from None
         store = FileTreeStore(
             data_directory=FOLDER,
             key_sanitization_strategy=FileTreeV1KeySanitizationStrategy(FOLDER),
