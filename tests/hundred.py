@@ -16,7 +16,7 @@ from pathlib import Path
 
 from . import rendering, updating
 from .rendering import Answers
-from .test_updates import known_conflicts, own_tests, owned
+from .test_updates import known_conflicts, own_tests
 
 NEXT = "v1000.0.0"
 COMBINATIONS, ROUNDS = 20, 5
@@ -65,7 +65,7 @@ def main() -> None:
         for number, answers in zip(range(COUNT), itertools.cycle(combinations()), strict=False):
             version = release_for(answers, number // COMBINATIONS)
             target = folder / f"{number:03}-{version}-{rendering.label(answers)}"
-            projects.append(owned(template, target, answers, version))
+            projects.append(updating.owned(template, target, answers, version))
         seconds, conflicts = [], 0
         for project in projects:
             began = time.perf_counter()

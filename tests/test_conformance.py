@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from .rendering import ROOT, Installed, python
-from .serving import Running, answers, free_port, serving, started
+from .rendering import ROOT, Installed, python, recorded
+from .serving import Running, free_port, serving, started
 
 SUITE = ROOT / "tests/peers/node_modules/@modelcontextprotocol/conformance"
 BIN = Path(sys.executable).parent
@@ -178,7 +178,7 @@ class WithFixtures(NamedTuple):
 def with_fixtures(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> WithFixtures:
     """The suite run against a connector with its fixtures beside the connector's own tools."""
     project, env = installed({"auth_mode": "none", "hosting": "compose", "source": "blank"})
-    command: list[str | Path] = [python(project), "-m", "tests.conformance.serve", answers(project)["package_name"]]
+    command: list[str | Path] = [python(project), "-m", "tests.conformance.serve", recorded(project)["package_name"]]
     with serving(project, env, command=command, PYTHONPATH=f"{env['PYTHONPATH']}:{ROOT}") as connector:
         found = {each: suite(connector.url, each, tmp_path_factory.mktemp("results")) for each in REVISIONS}
         return WithFixtures(found, set(re.findall(r"Unknown (?:tool|prompt): (\w+)", connector.log.read_text())))
@@ -227,7 +227,7 @@ def test_the_suite_notices_a_connector_that_answers_to_any_host(installed: Insta
     careless = f"""
 import sys
 from mcp.server.transport_security import TransportSecuritySettings
-from {answers(project)["package_name"]} import app, cli
+from {recorded(project)["package_name"]} import app, cli
 app.TransportSecuritySettings = lambda **_: TransportSecuritySettings(enable_dns_rebinding_protection=False)
 sys.argv[1:] = ["serve"]
 cli.main()

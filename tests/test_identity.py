@@ -11,9 +11,9 @@ import copier
 import jinja2
 import pexpect
 import pytest
-import yaml
 
 from . import rendering
+from .rendering import recorded
 
 Render = Callable[..., Path]
 Guided = Callable[[tuple[str, str]], Path]
@@ -82,11 +82,6 @@ def guided(guides: Path, tmp_path_factory: pytest.TempPathFactory) -> Guided:
         return target
 
     return project
-
-
-def recorded(project: Path) -> dict[str, str]:
-    answers: dict[str, str] = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
-    return answers
 
 
 @pytest.fixture(scope="session")

@@ -37,8 +37,8 @@ from . import probes, rendering
 from . import test_oauth_proxy as oauth
 from .browser import follow, form, query
 from .docker import Docker, Unavailable, daemon, made
-from .rendering import Answers, Installed, Rendered
-from .serving import answers, free_port, serving
+from .rendering import Answers, Installed, Rendered, recorded
+from .serving import free_port, serving
 from .test_running import ERAS, call, system, until
 
 pytestmark = pytest.mark.image
@@ -181,7 +181,7 @@ def has_what_the_lock_names(image: Image) -> None:
     )
     found = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in installed}
     assert len(found) == len(installed)
-    own = found.pop(answers(image.project)["package_name"].replace("_", "-"))
+    own = found.pop(recorded(image.project)["package_name"].replace("_", "-"))
     assert (own, found) == ("0.1.0", locked)
 
 
@@ -506,11 +506,11 @@ def deployed(
     try:
         compose("build")
         headers: dict[str, str] = {}
-        if (folder := project / "secrets").is_dir() and answers(project)["auth_mode"] == "api-key":
+        if (folder := project / "secrets").is_dir() and recorded(project)["auth_mode"] == "api-key":
             (folder / "keys").mkdir()
             mounted = [f"--volume={folder}/keys:/keys", "--env=API_KEYS_FILE=/keys/keys.jsonl", "--user=0:0"]
             new = ["connector", "keys", "new", "--owner", "NAME", "--scopes", "read,write"]
-            printed = docker("run", "--rm", *mounted, answers(project)["image_name"], *new)
+            printed = docker("run", "--rm", *mounted, recorded(project)["image_name"], *new)
             headers["Authorization"] = f"Bearer {printed.splitlines()[1]}"
         compose("up", "--detach", "--wait", f"--scale=connector={scale}")
         authority = project / "authority.crt"
@@ -525,7 +525,7 @@ def deployed(
 def probed(docker: Docker, rendered: Rendered, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A deployment behind Caddy, with tools of a test."""
     project = source(rendered(CHOSEN["none"]), tmp_path_factory.mktemp("probed") / "probed")
-    tools = project / "src" / answers(project)["package_name"] / "tools"
+    tools = project / "src" / recorded(project)["package_name"] / "tools"
     shutil.copy2(probes.__file__, tools)
     own = (tools / "__init__.py").read_text()
     (tools / "__init__.py").write_text(f"from .probes import add_to\n{own}    add_to(server)\n")
@@ -630,10 +630,10 @@ class TestBehindCaddy:
 
 def stand_in(project: Path) -> str:
     """The system behind a connector with the source rest-api, as a service for the override."""
-    recorded = answers(project)
-    command = ["python", "-m", "uvicorn", f"{recorded['package_name']}.stand_in:app", "--host=0.0.0.0"]
+    given = recorded(project)
+    command = ["python", "-m", "uvicorn", f"{given['package_name']}.stand_in:app", "--host=0.0.0.0"]
     return (
-        f"  behind:\n    image: {recorded['image_name']}\n    command: {json.dumps(command)}\n    networks: [edge]\n"
+        f"  behind:\n    image: {given['image_name']}\n    command: {json.dumps(command)}\n    networks: [edge]\n"
         "    healthcheck: {test: [CMD, 'true'], interval: 1s}\n"  # the image's asks the connector
     )
 
@@ -702,8 +702,8 @@ def logged_in(docker: Docker, rendered: Rendered, tmp_path_factory: pytest.TempP
     """Two replicas of a connector behind Caddy, with its store and an identity provider on its network."""
     project = source(rendered(CHOSEN["oauth-proxy"]), tmp_path_factory.mktemp("login") / "login")
     certificate(trust := project / "trust")
-    code = PROVIDER.format(package=answers(project)["package_name"], host=IDP)
-    port, image = free_port(), answers(project)["image_name"]
+    code = PROVIDER.format(package=recorded(project)["package_name"], host=IDP)
+    port, image = free_port(), recorded(project)["image_name"]
     idp = f"""  idp:
     image: {image}
     command: {json.dumps(["python", "-c", code])}

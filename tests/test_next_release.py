@@ -4,11 +4,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 from . import edits, rendering, updating
 from .conftest import TAG, once
-from .rendering import Answers, commit, git, release
+from .rendering import Answers, commit, git, recorded, release
 
 pytestmark = pytest.mark.updates
 
@@ -56,15 +55,7 @@ def repository(_isolated: None, shared: Path) -> Path:
 
 def connector(repository: Path, target: Path, version: str, **answers: str) -> Path:
     """One of a release, with what its owner changed."""
-    project = updating.copied(repository, target, {**KEYED, **answers}, version)
-    edits.edit(project)
-    commit(project, "ours")
-    return project
-
-
-def recorded(project: Path) -> dict[str, str]:
-    answers: dict[str, str] = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
-    return answers
+    return updating.owned(repository, target, {**KEYED, **answers}, version)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -24,8 +24,8 @@ from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult
 
-from .rendering import Answers, Installed, run
-from .serving import Running, answers, free_port, serving, started
+from .rendering import Answers, Installed, recorded, run
+from .serving import Running, free_port, serving, started
 
 COOKIE = "a-cookie-of-the-system"
 ERAS = ["legacy", "2026-07-28"]
@@ -199,7 +199,7 @@ def test_a_taken_port_is_named_in_one_sentence(installed: Installed, chosen: Ans
 def test_dev_serves_what_was_changed(installed: Installed, chosen: Answers, tmp_path: Path) -> None:
     project, env = installed(chosen)
     source = shutil.copytree(project / "src", tmp_path / "src")
-    tool = source / answers(project)["package_name"] / "tools/text.py"
+    tool = source / recorded(project)["package_name"] / "tools/text.py"
     origin = f"http://127.0.0.1:{(port := free_port())}"
     env = {**env, "PORT": str(port), "PYTHONPATH": f"{source}:{env['PYTHONPATH']}"}
     with started(["connector", "dev"], env, tmp_path, origin, f"{origin}/health/live", {}):

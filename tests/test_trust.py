@@ -8,7 +8,7 @@ import yaml
 
 from . import rendering
 from .conftest import TAG
-from .rendering import release
+from .rendering import recorded, release
 
 NEXT = "v1000.1.0"
 GIVEN = {"project_name": "Acme CRM", "auth_mode": "none", "hosting": "compose", "source": "rest-api", "ci": "none"}
@@ -31,11 +31,6 @@ def repository(template: Path, tmp_path: Path) -> Path:
 def add_to_readme(repository: Path, line: str) -> None:
     with (repository / README.relative_to(rendering.ROOT)).open("a", encoding="utf-8") as readme:
         readme.write(f"\n{line}\n")
-
-
-def recorded(project: Path) -> dict[str, str]:
-    answers: dict[str, str] = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
-    return answers
 
 
 # ---------------------------------------------------------------------------------------------------------------- trust

@@ -12,7 +12,7 @@ import yaml
 
 from . import edits, releasing, rendering, updating
 from .conftest import TAG
-from .rendering import Answers, Rendered, commit, git, release
+from .rendering import Answers, Rendered, commit, git, recorded, release
 from .test_docs import URL, blocks, shell
 
 pytestmark = pytest.mark.updates
@@ -245,11 +245,6 @@ def test_a_renamed_question_keeps_its_value(repository: Path, tmp_path: Path) ->
     assert recorded(project)["project_summary"] == "Finds customers."
     assert "project_description" not in recorded(project)
     assert status(project) == [".copier-answers.yml"]
-
-
-def recorded(project: Path) -> dict[str, str]:
-    answers: dict[str, str] = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
-    return answers
 
 
 def without_answers(files: dict[str, bytes]) -> dict[str, bytes]:

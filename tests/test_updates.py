@@ -142,14 +142,6 @@ def edited(project: Path, target: Path) -> Path:
     return target
 
 
-def owned(template: Path, target: Path, answers: Answers, version: str) -> Path:
-    """A connector of this release with what its owner changed, committed."""
-    project = updating.copied(template, target, answers, version)
-    edits.edit(project)
-    rendering.commit(project, "ours")
-    return project
-
-
 def clashing(ours: Path, old: Path, new: Path) -> Iterator[str]:
     """Files in which both changed the same lines: merged as Copier merges them, which is a hundred times faster."""
     for name in rendering.files(new):
@@ -208,7 +200,7 @@ def some_changes() -> Iterator[tuple[Answers, Answers]]:
 def test_a_changed_answer_leaves_what_a_fresh_render_has_and_the_owner_s(
     template: Path, rendered: Rendered, tmp_path: Path, old: Answers, new: Answers
 ) -> None:
-    project = owned(template, tmp_path / "project", old, TAG)
+    project = updating.owned(template, tmp_path / "project", old, TAG)
     updating.change(project, **{name: value for name, value in new.items() if old[name] != value})
     assert updating.conflicts(project) == []
     fresh = content(edited(rendered(new), tmp_path / "fresh"))
@@ -224,7 +216,7 @@ def test_another_source_brings_its_seeds_and_leaves_those_that_are_there(
     template: Path, rendered: Rendered, tmp_path: Path, old: str, new: str
 ) -> None:
     answers = {"auth_mode": "api-key", "hosting": "compose", "source": old, "ci": "none"}
-    project = owned(template, tmp_path / "project", answers, TAG)
+    project = updating.owned(template, tmp_path / "project", answers, TAG)
     before = {name: data for name, data in rendering.files(project).items() if name.startswith(SEEDS)}
     updating.change(project, source=new)
     assert updating.conflicts(project) == []

@@ -11,7 +11,7 @@ from pathlib import Path
 import copier
 import yaml
 
-from . import rendering
+from . import edits, rendering
 from .conftest import TAG, once
 from .rendering import git
 
@@ -77,6 +77,14 @@ def copied(template: Path, target: Path, answers: Mapping[str, str], version: st
     git("init", "-q", "-b", "main", cwd=target)
     rendering.commit(target, f"From {version}")
     return target
+
+
+def owned(template: Path, target: Path, answers: Mapping[str, str], version: str) -> Path:
+    """A connector of this release with what its owner changed, committed."""
+    project = copied(template, target, answers, version)
+    edits.edit(project)
+    rendering.commit(project, "ours")
+    return project
 
 
 def update(project: Path, version: str | copier.VcsRef | None = None, **changed: str) -> None:
