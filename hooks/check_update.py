@@ -204,18 +204,19 @@ def by_hand(update: Update) -> list[str]:
     if edited and not others:
         return [advice(name, edited, update.after)]
 
-    # The same, committed before the update.
-    last = git("rev-list", "--parents", "--max-count=1", update.since, "--", name, cwd=update.project).split()
-    if len(last) != 2:  # a first commit, a merge, or the edge of a shallow clone: nobody can tell
-        return []
-    touched = ["diff-tree", "--no-commit-id", "--name-only", "-r", "-z", "--relative", last[0]]
-    if names(git(*touched, cwd=update.project)) != [name]:
+    # The same, committed before the update: since the last commit that rendered something.
+    touched = ["diff-tree", "--root", "--no-commit-id", "--name-only", "-r", "-z", "--relative"]
+    commits = git("rev-list", update.since, "--", name, cwd=update.project).split()
+    for commit in commits:
+        if names(git(*touched, commit, cwd=update.project)) != [name]:  # of a merge nobody can tell: it has none
+            break
+    else:
         return []
     try:
-        edited = edits(*(answers(git("show", f"{at}:./{name}", cwd=update.project)) for at in reversed(last)))
+        edited = edits(answers(git("show", f"{commit}:./{name}", cwd=update.project)), update.before)
     except Problem:
         return []
-    return [advice(name, edited, update.before, f" in {last[0][:9]}")] if edited else []
+    return [advice(name, edited, update.before, f" in {commits[0][:9]}")] if edited else []
 
 
 def edits(before: Answers, after: Answers) -> list[str]:
@@ -229,7 +230,7 @@ def advice(name: str, edited: list[str], now: Answers, where: str = "") -> str:
     data = " ".join(f"-d {shlex.quote(f'{key}={shown(now[key])}')}" for key in edited if key in now)
     return (
         f"{name} was edited by hand{where} ({some(edited)}), and nothing was rendered for that. Undo that, commit, "
-        f"and run: copier update --vcs-ref=:current: {data}".rstrip()
+        f"and run: copier update --defaults --vcs-ref=:current: {data}".rstrip()
     )
 
 
@@ -248,6 +249,34 @@ def edited_deletions(update: Update) -> tuple[list[str], bool]:
 
     updates = commits(update.answers_file)
     return [path for path in update.deleted if commits(f":(literal){path}") - updates], True
+
+
+def lost_lines(update: Update) -> list[str]:
+    """Changed files without the lines that their owner had added, where no such line is left in any of them.
+
+    Copier writes these last, all at once, so it may have been cut off before. Looked for before the commit alone: later
+    on an owner may have taken lines away.
+    """
+    at, head = git("rev-parse", f"{update.since}^{{commit}}", "HEAD", cwd=update.project).split()
+    last = git("rev-list", "--max-count=1", at, "--", update.answers_file, cwd=update.project).strip()
+    if at != head or last in ("", at):
+        return []
+    lost = []
+    for path in update.changed:
+        file = update.project / path
+        if path == update.answers_file or path.endswith(".lock") or file.is_symlink() or not file.is_file():
+            continue
+        try:
+            rendered, before = (git("show", f"{commit}:./{path}", cwd=update.project) for commit in (last, at))
+        except Problem:  # it is younger than the last copy or update
+            continue
+        now = {*file.read_bytes().decode(errors="surrogateescape").splitlines()}
+        own = {line for line in before.splitlines() if line.strip()} - {*rendered.splitlines()}
+        if own & now:
+            return []
+        if own:
+            lost.append(path)
+    return lost
 
 
 def some(items: Iterable[str], most: int = 4) -> str:
@@ -329,6 +358,13 @@ def check(project: Path, since: str, answers_file: str | None, accepted: set[str
         )
     elif not known:
         lines.append("  This clone is shallow: whether the deleted files held edits of yours is not known.")
+    elif update.deleted:
+        lines.append("  Edits in these that were committed together with a copy or an update are not seen.")
+    if gone := [path for path in lost_lines(update) if path not in accepted]:
+        wrong.append(
+            f"Lines of yours are gone: {some(gone)}; git diff shows them. If the update was cut off, take it back as "
+            f"the template's docs/updates.md says, and make it again. If they are to go, say so: {accept(gone)}"
+        )
     wrong += by_hand(update)
     if not any("cannot be read" in sentence or "is gone" in sentence for sentence in wrong):
         wrong += source(update)
@@ -366,6 +402,9 @@ def main() -> int:
         lines, status = check(arguments.project, arguments.since, arguments.answers_file, set(arguments.accept))
     except Problem as problem:
         print(f"check_update: {problem}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"check_update: {error.filename} cannot be read ({error.strerror}).", file=sys.stderr)
         return 2
     print("\n".join(lines))
     return status

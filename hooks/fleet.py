@@ -93,10 +93,16 @@ class Fleet:
         return [connector for group in self.groups for connector in group.connectors]
 
 
-def answers_files(folder: Path, depth: int) -> Iterator[Path]:
-    """Answers files in a folder and at most `depth` levels below, in order."""
-    for here, folders, files in os.walk(folder):
+def answers_files(folder: Path, depth: int, problems: list[str]) -> Iterator[Path]:
+    """Answers files in a folder and at most `depth` levels below, in order; what it cannot read goes to `problems`."""
+
+    def unreadable(error: OSError) -> None:
+        problems.append(f"{error.filename}: it cannot be read ({error.strerror}).")
+
+    for here, folders, files in os.walk(folder, onerror=unreadable):
         level = len(Path(here).relative_to(folder).parts)
+        linked = [name for name in folders if level < depth and Path(here, name).is_symlink() and name[0] != "."]
+        problems += [f"{Path(here, name)}: it is a link, which is not followed; name it as a path." for name in linked]
         folders[:] = sorted(name for name in folders if level < depth and name[0] != "." and name not in SKIPPED)
         yield from (Path(here, name) for name in sorted(files) if ANSWERS_FILE.fullmatch(name))
 
@@ -104,10 +110,16 @@ def answers_files(folder: Path, depth: int) -> Iterator[Path]:
 def find(paths: list[Path], depth: int) -> tuple[list[Connector], int, list[str]]:
     """The connectors at these paths, the number of answers files of other templates, and what could not be read."""
     found: dict[Path, Connector] = {}
-    foreign, problems = 0, []
+    foreign = 0
+    problems: list[str] = []
     for path in paths:
-        files = list(answers_files(path, depth)) if path.is_dir() else [path]
-        if not files:
+        unread = len(problems)
+        try:
+            files = list(answers_files(path, depth, problems)) if path.is_dir() else [path]
+        except OSError as error:
+            problems.append(f"{path}: it cannot be read ({error.strerror}).")
+            continue
+        if not files and len(problems) == unread:
             problems.append(f"{path}: no answers file is there, nor in the {depth} levels of folders below.")
         for file in files:
             try:
@@ -169,7 +181,8 @@ def grouped(connectors: list[Connector], template: str | None) -> list[Group]:
     """Connectors by the template that they are compared with."""
     groups: dict[str, Group] = {}
     for connector in connectors:
-        source = without_credential(template) if template else connector.source
+        # What the command line names is taken from where it was typed.
+        source = location(without_credential(template), Path.cwd()) if template else connector.source
         key = location(source, connector.file.parent).rstrip("/").removesuffix(".git")
         groups.setdefault(key, Group(source, [])).connectors.append(connector)
     return sorted(groups.values(), key=lambda group: group.source)

@@ -3,8 +3,12 @@
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+if sys.version_info < (3, 11):  # noqa: UP036 — it is started with whatever Python there is
+    sys.exit(f"This needs Python 3.11 or newer, and {sys.executable} is {sys.version.split()[0]}.")
 
 Value = str | int | float | bool | list["Value"] | None
 Answers = dict[str, Value]
@@ -257,6 +261,8 @@ def git(*arguments: str | Path, cwd: Path, timeout: float = 60, variables: Mappi
         )
     except FileNotFoundError:
         raise Problem("git is not installed") from None
+    except OSError as error:
+        raise Problem(f"git cannot be run in {cwd} ({error.strerror})") from None
     except subprocess.TimeoutExpired:
         raise Problem(f"git gave no answer within {timeout:.0f} seconds") from None
     if done.returncode:

@@ -50,6 +50,13 @@ def project(shared: Path, tmp_path: Path) -> Project:
             guide.write("\nOur runbook.\n")
         commit(target, "Ours")
 
+    def cut_off(target: Path) -> None:
+        """Copier has written the new release, and not yet the owner's lines."""
+        shutil.copytree(get("edited"), target)
+        for name in (".copier-answers.yml", "README.md", "docs/operate.md"):
+            shutil.copy2(get("updated") / name, target / name)
+        (target / "docs/deploy.md").unlink()
+
     def updated(base: str, *options: str, version: str = NEXT) -> Callable[[Path], None]:
         return lambda target: update(shutil.copytree(get(base), target), *options, version=version)
 
@@ -60,6 +67,7 @@ def project(shared: Path, tmp_path: Path) -> Project:
         "conflict": updated("edited"),
         "rejected": updated("edited", "--conflict=rej"),
         "reset": updated("committed", version=LATER),
+        "cut off": cut_off,
         "flipped": updated("committed", "-d", "hosting=fly", version=":current:"),
     }
 
@@ -81,6 +89,7 @@ def test_an_update_that_went_well_fits_a_screen(project: Project) -> None:
         "  added    docs/operate.md",
         "  changed  README.md",
         "  deleted  docs/deploy.md",
+        "  Edits in these that were committed together with a copy or an update are not seen.",
         "",
         "Nothing needs a person.",
     ]
@@ -104,7 +113,8 @@ def test_a_conflict_until_it_is_resolved(project: Project) -> None:
 
     text = (folder / "README.md").read_text()
     (folder / "README.md").write_text(re.sub(r"<{7}.*?={7}\n(.*?)>{7}[^\n]*\n", r"\1", text, flags=re.DOTALL))
-    assert check(folder, "--accept=docs/deploy.md")[0] == 0
+    assert check(folder, "--accept=docs/deploy.md")[0] == 1  # the template's side alone was kept
+    assert check(folder, "--accept=docs/deploy.md", "--accept=README.md")[0] == 0
 
 
 def test_a_conflict_that_was_taken_away_but_not_added(project: Project) -> None:
@@ -143,7 +153,7 @@ def test_rejected_hunks(project: Project, ignored: bool) -> None:
     ) in check(folder)[1]
     for rejected in folder.rglob("*.rej"):
         rejected.unlink()
-    assert check(folder, "--accept=docs/deploy.md")[0] == 0
+    assert check(folder, "--accept=docs/deploy.md", "--accept=README.md")[0] == 0
 
 
 def test_edits_in_a_file_that_the_template_renamed(project: Project) -> None:
@@ -153,6 +163,18 @@ def test_edits_in_a_file_that_the_template_renamed(project: Project) -> None:
         "you need, then say so: --accept docs/deploy.md\n"
     ) in check(folder)[1]
     assert "Our runbook." in rendering.git("show", "HEAD:./docs/deploy.md", cwd=folder)
+
+
+def test_lines_that_an_update_did_not_bring_back_because_it_was_cut_off(project: Project) -> None:
+    folder = project("cut off")
+    status, said = check(folder, "--accept=docs/deploy.md")
+    assert status == 1
+    assert "1 thing needs a person: 1. Lines of yours are gone: README.md; git diff shows them." in said
+    assert check(folder, "--accept=docs/deploy.md", "--accept=README.md")[0] == 0
+
+    with (folder / "README.md").open("a") as readme:
+        readme.write("# Ours\n")
+    assert check(folder, "--accept=docs/deploy.md")[0] == 0
 
 
 def test_a_shallow_clone_cannot_tell_whose_edits_are_gone(project: Project) -> None:
@@ -196,7 +218,7 @@ def test_an_answer_edited_by_hand(project: Project) -> None:
     record(folder, hosting="fly")
     assert (
         ".copier-answers.yml was edited by hand (hosting), and nothing was rendered for that. Undo that, commit, "
-        "and run: copier update --vcs-ref=:current: -d hosting=fly\n"
+        "and run: copier update --defaults --vcs-ref=:current: -d hosting=fly\n"
     ) in check(folder)[1]
 
 
@@ -209,6 +231,21 @@ def test_an_answer_edited_by_hand_and_committed_before_the_update(project: Proje
     status, said = check(folder)
     assert status == 1
     assert f".copier-answers.yml was edited by hand in {edit} (hosting), and nothing was rendered for that." in said
+
+
+def test_an_answer_edited_by_hand_and_taken_back(project: Project) -> None:
+    folder = project("committed")
+    record(folder, hosting="fly")
+    commit(folder, "Move to Fly")
+    rendering.git("revert", "--no-edit", "HEAD", cwd=folder)
+    update(folder, "-d", "hosting=fly", version=":current:")
+    assert check(folder, "--accept=hosting")[0] == 0
+
+
+def test_what_cannot_be_read_is_said_in_one_sentence(project: Project) -> None:
+    folder = project("committed") / ("x" * 300)
+    status, said = check(folder)
+    assert (status, said.endswith("cannot be read (File name too long).\n")) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -224,6 +224,31 @@ def test_a_template_out_of_reach(checkouts: Path) -> None:
     assert "1 behind  unknown" in done.stdout
 
 
+def test_a_template_is_taken_from_where_it_was_named(checkouts: Path, repository: Path) -> None:
+    done = show("--no-drift", "--template", repository.name, checkouts, cwd=repository.parent)
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert done.stdout.startswith(f"{repository}: newest {LATER}; 2 connectors, 1 behind\n")
+
+
+def test_what_cannot_be_looked_into_is_said(checkouts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (checkouts / "linked").symlink_to(checkouts / "crm")
+    scandir = os.scandir
+
+    def refused(folder: str) -> object:
+        if str(folder).endswith("team"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    connectors, _, problems = fleet.find([checkouts, tmp_path / ("x" * 300)], 4)
+    assert [connector.name for connector in connectors] == ["crm"]
+    assert problems == [
+        f"{checkouts / 'linked'}: it is a link, which is not followed; name it as a path.",
+        f"{checkouts / 'team'}: it cannot be read (Permission denied).",
+        f"{tmp_path / ('x' * 300)}: it cannot be read (File name too long).",
+    ]
+
+
 def test_another_source_of_the_template(checkouts: Path, repository: Path) -> None:
     record(checkouts / "crm", _src_path="/nowhere")
     done = show("--no-drift", f"--template={repository}", checkouts)

@@ -619,6 +619,25 @@ class TestBehindCaddy:
         with probed.caddy_with("flush_interval -1", "trusted_proxies 0.0.0.0/0"), pytest.raises(AssertionError):
             believed()
 
+    def test_who_calls_while_the_connector_is_replaced_waits_for_the_new_one(self, probed: Deployment) -> None:
+        def replaced_amid_calls() -> None:
+            """While one call keeps the old one for longer than it takes others."""
+            words, again = {"text": "a b"}, ["up", "--detach", "--wait", "--no-deps", "--force-recreate", "connector"]
+            with ThreadPoolExecutor() as pool:
+                long = pool.submit(result, probed, "wait", ERAS[0], seconds=14)
+                replaced = pool.submit(probed.compose, *again)
+                calling = [
+                    pool.submit(probed.calls_while, lambda: not replaced.done(), "count_words", words, era, 1, [])
+                    for era in ERAS
+                ]
+                assert long.result()["result"] == 14
+                replaced.result()
+                assert [each.result() >= 1 for each in calling] == [True, True]
+
+        replaced_amid_calls()
+        with probed.caddy_with("lb_try_duration 40s", "lb_try_duration 5s"), pytest.raises(LOST):
+            replaced_amid_calls()
+
     def test_no_call_is_lost_when_a_replica_stops(
         self, probed: Deployment, record_property: Callable[[str, object], None]
     ) -> None:

@@ -71,7 +71,7 @@ def read_fly(text: str, _: Path) -> Deployed:
     app = fly.App.model_validate(tomllib.loads(text))
     assert app.kill_signal == "SIGTERM"
     assert app.http_service.force_https
-    assert app.http_service.min_machines_running
+    assert app.http_service.auto_stop_machines == "off"  # it would stop one whose calls are few, and long
     named = re.search(r"^# Set by `fly secrets`, never here: (.+)\.$", text, re.MULTILINE)
     referenced = set(named[1].split(", ")) if named else set()
     ports = {app.http_service.internal_port, *(check.port for check in app.checks.values())}
@@ -94,7 +94,9 @@ TARGETS = {
     "railway": Target(".railway/railway.ts", read_railway, {READY}, r"railway variable set {name} "),
     # Asked all the time, and started again when it fails.
     "render": Target("render.yaml", read_render, {LIVE}, r"- `{name}`: "),
-    "fly": Target("fly.toml", read_fly, {LIVE, READY}, r"fly secrets set --stage {name}="),
+    "fly": Target(
+        "fly.toml", read_fly, {LIVE, READY}, r"fly secrets set --stage {name}=|'{name}=%s.+ fly secrets import --stage"
+    ),
 }
 PLATFORM_SETS = {
     "STATE_KEY",
@@ -225,6 +227,7 @@ ERRORS = [
     ("fly", "another health path", 'path = "/health/live"', 'path = "/"'),
     ("fly", "another port", "internal_port = 8000", "internal_port = 8080"),
     ("fly", "a call that is cut", "idle_timeout = 900", "idle_timeout = 60"),
+    ("fly", "a machine that sleeps", 'auto_stop_machines = "off"', 'auto_stop_machines = "suspend"'),
     ("fly", "SIGINT", 'kill_signal = "SIGTERM"', 'kill_signal = "SIGINT"'),
     ("fly", "the value of a secret", "[env]", '[env]\nSTATE_KEY = "c2VjcmV0"'),
     ("fly", "a secret that nobody is told of", "SIGNING_KEY, ", ""),

@@ -462,6 +462,13 @@ def test_what_git_ignores_is_never_rendered(rendered: Rendered, tmp_path: Path, 
     assert [line for line in listed if line.startswith("!!")] == []
 
 
+@every_code
+def test_what_any_mode_keeps_secret_is_ignored_in_each(rendered: Rendered, answers: rendering.Answers) -> None:
+    """What one answer left behind is still there when there is another."""
+    ignored = (rendered(answers) / ".gitignore").read_text().splitlines()
+    assert {".env", ".state/", "keys.jsonl", "secrets/"} <= set(ignored)
+
+
 # ---------------------------------------------------------------------------------------------------------------- size
 
 

@@ -226,12 +226,17 @@ class Connector:
 
     def person(self, edit: Callable[[Path], object], branch: str = "main") -> None:
         """Somebody edits, commits and pushes."""
-        clone = self.folder / "desk"
-        shutil.rmtree(clone, ignore_errors=True)
-        git("clone", "-q", "-b", branch, str(self.origin), str(clone), cwd=self.folder)
+        clone = self.checkout(branch)
         edit(clone)
         commit(clone, "Ours")
         git("push", "-q", "origin", f"HEAD:{branch}", cwd=clone)
+
+    def checkout(self, branch: str) -> Path:
+        """A clone on somebody's desk."""
+        clone = self.folder / "desk"
+        shutil.rmtree(clone, ignore_errors=True)
+        git("clone", "-q", "-b", branch, str(self.origin), str(clone), cwd=self.folder)
+        return clone
 
     def run(self, number: str = "", fails: str = "nothing", own: str = "", **environment: str) -> Outcome:
         """The job, as its host runs it; `number`: of the pull request that is open there."""
@@ -486,8 +491,25 @@ def test_what_a_person_committed_to_the_branch_stays(connector: Connector) -> No
     connector.person(rename, branch=BRANCH)
     before = connector.commit(BRANCH)
     outcome = connector.run(number="12")
-    assert (outcome.status, outcome.title) == (0, "")
+    assert (outcome.status, outcome.title) == (1, "")
     assert "Test works on template-update." in outcome.said
+    assert connector.commit(BRANCH) == before
+
+
+@every_pipeline
+def test_a_commit_of_the_job_that_a_person_amended_stays(connector: Connector) -> None:
+    connector.person(rename)
+    connector.run()
+
+    def amend(project: Path) -> None:
+        (project / "notes.md").write_text("Ours\n")
+        git("add", "-A", cwd=project)
+        git("commit", "-q", "--amend", "--no-edit", cwd=project)
+        git("push", "-qf", "origin", f"HEAD:{BRANCH}", cwd=project)
+
+    amend(connector.checkout(BRANCH))
+    before = connector.commit(BRANCH)
+    assert connector.run(number="12").status == 1
     assert connector.commit(BRANCH) == before
 
 

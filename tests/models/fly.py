@@ -82,7 +82,7 @@ class HttpService(Strict):
     force_https: bool
     auto_start_machines: bool
     auto_stop_machines: Literal["off", "stop", "suspend"]
-    min_machines_running: Annotated[int, Field(ge=0)]
+    min_machines_running: Annotated[int, Field(ge=0)] = 0
     processes: list[str] = Field(default_factory=list)
     concurrency: Concurrency
     http_options: HttpOptions
