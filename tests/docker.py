@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,13 @@ def daemon() -> Iterator[Docker]:
         ):  # of containers in this machine's network; the daemon leaves it
             subprocess.run(["umount", mounted], capture_output=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def interfaces(network: str) -> list[str]:
+    """Those of this machine that lead to a network: with two, what is sent there goes astray."""
+    start = f"{int.from_bytes(ip_network(network).network_address.packed, 'little'):08X}"  # as the kernel lists it
+    routes = [line.split() for line in Path("/proc/net/route").read_text().splitlines()]
+    return [route[0] for route in routes if route[1] == start]
 
 
 def python_image(docker: Docker, name: str) -> None:

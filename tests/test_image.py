@@ -63,7 +63,12 @@ def docker(rendered: Rendered) -> Iterator[Docker]:
     """A daemon that has the images which the rendered files name, or a skip that says why there is none."""
     project = rendered(CHOSEN["oauth-proxy"])
     [base] = re.findall(r"ARG PYTHON_IMAGE=(\S+)", (project / "Dockerfile").read_text())
-    services = yaml.safe_load((project / "compose.yaml").read_text())["services"]
+    composed = yaml.safe_load((project / "compose.yaml").read_text())
+    services, [edge] = composed["services"], composed["networks"]["edge"]["ipam"]["config"]
+    left = stand_ins.interfaces(edge["subnet"])
+    assert left == [], (
+        f"{edge['subnet']} is on this machine already, of a run that was killed: ip link delete {left[0]}"
+    )
     try:
         with daemon() as docker:
             stand_ins.python_image(docker, base)
