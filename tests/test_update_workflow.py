@@ -500,14 +500,11 @@ def test_what_a_person_committed_to_the_branch_stays(connector: Connector) -> No
 def test_a_commit_of_the_job_that_a_person_amended_stays(connector: Connector) -> None:
     connector.person(rename)
     connector.run()
-
-    def amend(project: Path) -> None:
-        (project / "notes.md").write_text("Ours\n")
-        git("add", "-A", cwd=project)
-        git("commit", "-q", "--amend", "--no-edit", cwd=project)
-        git("push", "-qf", "origin", f"HEAD:{BRANCH}", cwd=project)
-
-    amend(connector.checkout(BRANCH))
+    project = connector.checkout(BRANCH)
+    (project / "notes.md").write_text("Ours\n")
+    git("add", "-A", cwd=project)
+    git("commit", "-q", "--amend", "--no-edit", cwd=project)
+    git("push", "-qf", "origin", f"HEAD:{BRANCH}", cwd=project)
     before = connector.commit(BRANCH)
     assert connector.run(number="12").status == 1
     assert connector.commit(BRANCH) == before
