@@ -169,7 +169,8 @@ UV = 'case "$*" in *"-o requirements-own.lock") printf %s "$OWN" >> requirements
 # GitHub's command line: it keeps what it was told, and answers with the pull request that is open.
 GH = f"""#!{sys.executable}
 import json, os, sys
-told = [sys.argv[1:], os.environ["GH_TOKEN"]]
+token = os.environ["GH_TOKEN" if os.environ.get("GH_HOST", "github.com") == "github.com" else "GH_ENTERPRISE_TOKEN"]
+told = [sys.argv[1:], token, os.environ.get("GH_HOST", "github.com")]
 bodies = [a for a in sys.argv if a.endswith("/body")]
 told += [open(a.removeprefix("body=@")).read() for a in bodies]
 print(json.dumps(told), file=open(os.environ["GH_TOLD"], "a"))
@@ -294,7 +295,7 @@ class Connector:
                 "GITHUB_STEP_SUMMARY": str(temp / "summary"),
                 "GITHUB_REPOSITORY": "acme/crm",
                 "GITHUB_REF_NAME": "main",
-                "GITHUB_SERVER_URL": "https://github.com",
+                "GITHUB_SERVER_URL": "https://github.example.com",
                 "GITHUB_RUN_ID": "7",
             }
             shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
@@ -308,7 +309,8 @@ class Connector:
                 break
         said = checkout.parent / "gh"
         outcome.gh = [json.loads(line) for line in said.read_text().splitlines()] if said.exists() else []
-        for arguments, _, *bodies in outcome.gh:
+        for arguments, _, host, *bodies in outcome.gh:
+            assert host == "github.example.com"  # a server of one's own, and not the public one
             if bodies:
                 outcome.body = bodies[0]
                 titles = [word.removeprefix("title=") for word in arguments if word.startswith(("title=", "Update to"))]
