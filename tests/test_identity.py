@@ -21,12 +21,11 @@ GIVEN = {"project_name": "Acme CRM", "auth_mode": "oauth", "hosting": "compose"}
 MODES = [mode for mode in rendering.choices("auth_mode") if mode.startswith("oauth")]
 PROVIDERS = rendering.choices("identity_provider")
 OPAQUE = (
-    "{} issues opaque tokens that name no audience, so a connector cannot check them itself; "
-    "choose the auth_mode oauth-proxy with it."
+    "{} issues opaque tokens without an audience, so a connector cannot check them; choose the auth_mode oauth-proxy."
 )
 UNASKED = (
-    "{} documents no token introspection (RFC 7662), so oauth-introspection cannot ask it; "
-    "choose the auth_mode oauth or oauth-proxy with it."
+    "{} documents no token introspection (RFC 7662), which oauth-introspection needs; "
+    "choose the auth_mode oauth or oauth-proxy."
 )
 REFUSED = {
     **{(mode, "google"): OPAQUE.format("Google") for mode in ("oauth", "oauth-introspection")},
@@ -109,7 +108,7 @@ def test_a_pair_that_cannot_work_is_refused_with_the_reason(render: Render, pair
 
 
 def test_the_proxy_can_use_every_provider(presets: Any) -> None:
-    assert {provider: str(presets.refusal(provider, "oauth-proxy")) for provider in PROVIDERS} == dict.fromkeys(
+    assert {provider: str(presets.refusal(provider, "oauth-proxy", {})) for provider in PROVIDERS} == dict.fromkeys(
         PROVIDERS, ""
     )
 

@@ -3,7 +3,6 @@
 import json
 import keyword
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,17 +18,6 @@ from . import rendering
 Ask = Callable[..., dict[str, str]]
 GIVEN = {"project_name": "Acme CRM", "auth_mode": "none", "hosting": "compose"}
 COMMANDS = {"cd", "docker", "pip", "python", "python3", "test", "uv"}  # of a shell and of our own instructions
-
-
-@pytest.fixture(scope="session")
-def questionnaire(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template with its questions and nothing to render but the answers: what it asks is the same, and fast."""
-    folder = tmp_path_factory.mktemp("questionnaire")
-    shutil.copy(rendering.ROOT / "copier.yml", folder)
-    shutil.copytree(rendering.ROOT / "hooks", folder / "hooks")
-    (folder / "template").mkdir()
-    shutil.copy(rendering.TEMPLATE / "{{ _copier_conf.answers_file }}.jinja", folder / "template")
-    return folder
 
 
 @pytest.fixture
@@ -415,6 +403,111 @@ def test_a_bad_value_on_the_command_line_ends_with_the_reason_and_writes_nothing
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == f"ValueError: {words}"
     assert not (tmp_path / "project").exists()
+
+
+# ------------------------------------------------------------------------------------------ names that are no question
+
+
+def test_the_names_that_may_be_given_are_the_questions() -> None:
+    computed = {name for name, question in rendering.questions().items() if question.get("when") is False}
+    assert macro_list("questions") == rendering.questions().keys() - computed
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("sorce", '"sorce" (did you mean source?); correct the name and run the command again.'),
+        ("soruce", '"soruce" (did you mean source?); correct the name and run the command again.'),
+        ("comand_name", '"comand_name" (did you mean command_name?); correct the name and run the command again.'),
+        ("Project-Name", '"Project-Name" (did you mean project_name?); correct the name and run the command again.'),
+        ("mode", '"mode" (did you mean auth_mode?); correct the name and run the command again.'),
+        (
+            "name",
+            '"name" (did you mean project_name or headers_names or package_name or image_name or command_name?); '
+            "correct the name and run the command again.",
+        ),
+        *(
+            (
+                name,
+                f'"{shown}"; choose from project_name, project_description, auth_mode, headers_names, '
+                "identity_provider, hosting, source, ci, package_name, image_name, command_name.",
+            )
+            for name, shown in [
+                ("scoped", "scoped"),  # computed, which nobody may give
+                ("", ""),
+                ("Größe\x1b[2J\n", "Größe?[2J?"),
+                ("{{ 1 + 1 }}", "{{ 1 + 1 }}"),
+                ("x" * 500, "x" * 40),
+            ]
+        ),
+    ],
+    ids=lambda text: ascii(text)[:20],
+)
+def test_a_name_that_is_no_question_is_refused_with_the_one_that_was_meant(
+    questionnaire: Path, tmp_path: Path, name: str, words: str
+) -> None:
+    given = [f"--data={known}={value}" for known, value in GIVEN.items()]
+    target = tmp_path / "project"
+    for how in ["--data", "--data-file"]:
+        (tmp_path / "answers.yml").write_text(json.dumps({name: True}))
+        option = f"--data={name}=true" if how == "--data" else f"--data-file={tmp_path / 'answers.yml'}"
+        done = rendering.copier("copy", "--defaults", *given, option, questionnaire, target)
+        first, last = done.stderr.splitlines()  # Copier's own line is the last, and no traceback is above it
+        assert first == f"This template has no question {words}"
+        assert last.startswith("'dict object' has no attribute ")
+        assert done.returncode == 1
+        assert not target.exists()
+
+
+def test_each_name_that_is_no_question_is_refused(questionnaire: Path, tmp_path: Path) -> None:
+    given = ["--data=sorce=blank", "--data=hostng=fly", "--data=project_name=Acme"]
+    done = rendering.copier("copy", *given, questionnaire, tmp_path / "project")
+    assert done.stderr.splitlines() == [
+        'This template has no question "sorce" (did you mean source?) or "hostng" (did you mean hosting?); '
+        "correct the name and run the command again.",
+        "'dict object' has no attribute 'sorce, hostng'",
+    ]
+
+
+def test_a_quiet_copy_says_it_too(questionnaire: Path, tmp_path: Path) -> None:
+    done = rendering.copier("copy", "--quiet", "--defaults", "--data=sorce=blank", questionnaire, tmp_path / "project")
+    assert (done.returncode, done.stdout) == (1, "")
+    [line] = done.stderr.splitlines()
+    assert 'This template has no question "sorce" (did you mean source?); correct the name and run' in line
+
+
+def test_an_update_refuses_a_name_that_is_no_question_and_changes_nothing(project: Path) -> None:
+    done = rendering.copier("update", "--defaults", "--data=hostng=fly", cwd=project)
+    assert done.returncode == 1
+    assert 'This template has no question "hostng" (did you mean hosting?); correct the name' in done.stderr
+    assert "Traceback" not in done.stderr
+    assert rendering.git("status", "--porcelain", cwd=project) == ""
+
+
+def test_an_update_takes_answers_given_by_their_names(project: Path) -> None:
+    done = rendering.copier(
+        "update", "--defaults", "--data=hosting=fly", "--data=package_name=acme", "--data=command_name=crm", cwd=project
+    )
+    assert done.returncode == 0, done.stderr
+    assert [recorded(project)[name] for name in ("hosting", "package_name", "command_name")] == ["fly", "acme", "crm"]
+
+
+@pytest.mark.parametrize("operation", ["update", "recopy"])
+def test_a_recorded_answer_to_a_question_of_another_release_is_let_be(project: Path, operation: str) -> None:
+    with (project / ".copier-answers.yml").open("a", encoding="utf-8") as answers:
+        answers.write("team: crm\n")
+    rendering.commit(project, "an older answer")
+    options = ["--defaults", *(["--overwrite"] if operation == "recopy" else [])]
+    done = rendering.copier(operation, *options, cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert "team" not in recorded(project)
+
+
+def test_the_answers_file_of_a_connector_makes_another(project: Path, tmp_path: Path) -> None:
+    source, answers = tmp_path / "template", project / ".copier-answers.yml"
+    done = rendering.copier("copy", "--defaults", f"--data-file={answers}", source, tmp_path / "other")
+    assert done.returncode == 0, done.stderr
+    assert recorded(tmp_path / "other") == recorded(project)
 
 
 # --------------------------------------------------------------------------------------------- from the keyboard
