@@ -148,8 +148,8 @@ def terminal(guides: Path, tmp_path: Path) -> Iterator["pexpect.spawn[str]"]:
 
 
 def test_a_person_sees_the_reason_and_cannot_choose_it(terminal: "pexpect.spawn[str]", tmp_path: Path) -> None:
-    terminal.expect("At which identity provider do people log in?")
-    terminal.expect(re.escape(OPAQUE.format("Google")))
+    terminal.expect("Which identity provider do users log in at?")
+    terminal.expect(r"google - Google \(works with oauth-proxy\)")
     terminal.send("\x1b[B" * 5 + "\r")  # five down from generic: Google and GitHub are stepped over
     terminal.expect("Next:")
     terminal.expect(pexpect.EOF)
