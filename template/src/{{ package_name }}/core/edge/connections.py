@@ -84,6 +84,7 @@ class Connection(HttpToolsProtocol):
         self.in_headers = False
         usual = self.app
         if self.fields > HEADER_FIELDS or self.header_bytes > HEADER_BYTES:
+            self.url = b"/"  # uvicorn parses what it may not keep
             self.app = refusal(431, f"A request may have {HEADER_FIELDS} header fields of {HEADER_BYTES} bytes.")
         elif len(self.connections) > most_connections() and not self.url.startswith(HEALTH):
             self.app = refusal(503, "Too many connections are open. Try again in a few seconds.", "5")
