@@ -19,7 +19,7 @@ import pydantic_core
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from .core.edge.observe import Path, upstream_failed
+from .core.source.report import Path, upstream_failed
 from .settings import Settings
 
 TIMEOUT = httpx2.Timeout(15.0, connect=5.0)  # seconds without a byte
@@ -111,7 +111,10 @@ class Upstream:
         """
         given = {name: value for name, value in (params or {}).items() if value not in (None, "")}
         headers = httpx2.Headers(self._credentials(), encoding="latin-1")  # byte for byte as they came
-        request = self._http.build_request(method, path, params=given, json=body, headers=headers)
+        try:
+            request = self._http.build_request(method, path, params=given, json=body, headers=headers)
+        except httpx2.InvalidURL:
+            raise UpstreamError("This is too long to ask for. Use a shorter id or query.") from None
         began = time.monotonic()
         for attempt in range(1, ATTEMPTS + 1):
             wait = pause(attempt)

@@ -1,4 +1,7 @@
-"""One line for each request: who asked for what, and how it ended. Never an argument, a result or a credential."""
+"""One line for each request: who asked for what, and how it ended. Never an argument, a result or a credential.
+
+Who asked is the id of their key, a fingerprint of their credential, or one of their address where they showed none.
+"""
 
 import hashlib
 import hmac
@@ -7,9 +10,8 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any, Self
+from typing import Any
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.shared.exceptions import MCPError
@@ -18,12 +20,10 @@ from pydantic import ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 requests = logging.getLogger("connector.request")
-upstream = logging.getLogger("connector.upstream")
 
 SALT = secrets.token_bytes(16)  # of this process: fingerprints differ between replicas and after a restart
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 PLAIN = re.compile(r"[\w./:@*+-]+", re.ASCII)
-DIGITS = re.compile(r"[^/]*\d[^/]*")
 LONGEST = 64  # characters of a value that a stranger chose
 HEALTH = "/health/"
 REFUSED = {401: "refused_401", 403: "refused_403", 421: "refused_host", 429: "refused_429", 503: "unavailable"}
@@ -84,6 +84,7 @@ class Observe:
             raise
         finally:
             current.reset(token)
+            record.setdefault("caller", fingerprint(scope["client"][0] if scope.get("client") else ""))
             if left and not whole:
                 record["outcome"] = "cancelled"
             record.setdefault("outcome", REFUSED.get(status) or ended(status))
@@ -137,35 +138,3 @@ def failure(error: BaseException) -> tuple[str, str]:
     if isinstance(error, ValidationError):
         return "invalid", str(INVALID_PARAMS)
     return "error" if isinstance(error, Exception) else "cancelled", type(error).__qualname__
-
-
-class Path(str):
-    """The path of a request to the upstream API, which remembers how it was written: `/records/{id}`."""
-
-    template: str
-
-    def __new__(cls, template: str, values: Mapping[str, str]) -> Self:
-        path = super().__new__(cls, template.format_map(values))
-        path.template = template
-        return path
-
-
-def upstream_failed(method: str, host: str, path: str, cause: int | Exception, seconds: float) -> None:
-    """One warning for a failed request to the upstream API: its status, or what happened in its place.
-
-    Values do not get into the log: the path is written as its template, or without segments that hold a digit.
-    """
-    template = path.template if isinstance(path, Path) else DIGITS.sub("*", path.partition("?")[0])
-    why = f"status={cause}" if isinstance(cause, int) else f"cause={reason(cause)}"
-    request_id = (current.get() or {}).get("id", "-")
-    upstream.warning("%s %s%s %s ms=%.1f id=%s", method, host, template, why, seconds * 1000, request_id)
-
-
-def reason(error: BaseException) -> str:
-    """`ConnectError (Name or service not known)`: the exception, and what the system said."""
-    name, inner = type(error).__name__, error.__cause__ or error.__context__
-    while inner is not None:
-        if isinstance(inner, OSError) and inner.strerror:
-            return f"{name} ({inner.strerror})"
-        inner = inner.__cause__ or inner.__context__
-    return name
