@@ -6,7 +6,7 @@ PEERS = tests/peers/node_modules/.package-lock.json
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test peers targets updates image browser hundred lint figures locks locks-check clean
+.PHONY: demo test peers targets updates image browser hundred lint figures locks locks-check tags picture clean
 
 demo: $(ENV) ## Render a connector, start it, call it with clients of both eras.
 	.venv/bin/python -m tests.demo
@@ -48,6 +48,9 @@ hundred: $(ENV) ## Update a hundred connectors in a row, and print conflicts, co
 
 locks-check: $(ENV) ## Fail when a lock file and its pyproject.toml disagree.
 	.venv/bin/python -m tests.locks --check
+
+tags: ## Give this clone the tag of every release: Copier finds releases by their tags.
+	python3 -m tests.tags
 
 $(UV):
 	python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target .tools uv==$(UV_VERSION)
