@@ -49,6 +49,9 @@ hundred: $(ENV) ## Update a hundred connectors in a row, and print conflicts, co
 locks-check: $(ENV) ## Fail when a lock file and its pyproject.toml disagree.
 	.venv/bin/python -m tests.locks --check
 
+picture: $(ENV) ## Draw docs/picture.svg again, after a change of copier.yml.
+	.venv/bin/python -m tests.picture
+
 tags: ## Give this clone the tag of every release: Copier finds releases by their tags.
 	python3 -m tests.tags
 
