@@ -122,6 +122,15 @@ def test_every_form_of_address_in_the_readme_is_tried() -> None:
     assert re.findall(r"`([^`]+)`", sentence) == list(FORMS)
 
 
+@pytest.mark.parametrize("host", ["github.com", "gitlab.com"])
+def test_an_address_at_two_hosts_needs_no_git_at_its_end(host: str, template: Path, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        served(template, f"https://{host}/acme/template.git", tmp_path, patch)
+        given = f"https://{host}/acme/template"
+        done = rendering.copier("copy", "--quiet", "--defaults", *rendering.data(FULL), given, tmp_path / "project")
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_form_of_address_in_the_readme_works(form: str, template: Path, tmp_path: Path) -> None:
     given, asked = FORMS[form]
