@@ -2,14 +2,15 @@
 UV_VERSION = 0.13.9
 UV = .tools/bin/uv
 ENV = .venv/.locked
+DEMO = .venv/demo/.locked
 PEERS = tests/peers/node_modules/.package-lock.json
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test peers targets updates image browser hundred lint figures locks locks-check clean
+.PHONY: demo test peers targets updates image browser hundred lint figures locks locks-check tags picture clean
 
-demo: $(ENV) ## Render a connector, start it, call it with clients of both eras.
-	.venv/bin/python -m tests.demo
+demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kinds of protocol version do.
+	@.venv/demo/bin/python -m tests.demo
 
 test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders but those of the five below, in under ten minutes.
 	.venv/bin/pytest -q -n 2 -m "not peers and not targets and not updates and not image and not browser"
@@ -49,6 +50,12 @@ hundred: $(ENV) ## Update a hundred connectors in a row, and print conflicts, co
 locks-check: $(ENV) ## Fail when a lock file and its pyproject.toml disagree.
 	.venv/bin/python -m tests.locks --check
 
+picture: $(ENV) ## Draw docs/picture.svg again, after a change of copier.yml.
+	.venv/bin/python -m tests.picture
+
+tags: ## Give this clone the tag of every release: Copier finds releases by their tags.
+	python3 -m tests.tags
+
 $(UV):
 	python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target .tools uv==$(UV_VERSION)
 
@@ -59,6 +66,11 @@ $(ENV): requirements.lock $(wildcard locks/*/requirements-dev.lock) | $(UV)
 	  $(UV) venv --quiet --clear --python ">=3.11" .venv/$$set && \
 	  $(UV) pip sync --quiet --compile-bytecode --require-hashes --python .venv/$$set locks/$$set/requirements-dev.lock || exit 1; \
 	done
+	touch $@
+
+$(DEMO): requirements-demo.lock | $(UV)
+	$(UV) venv --quiet --clear --python ">=3.11" .venv/demo
+	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python .venv/demo requirements-demo.lock
 	touch $@
 
 $(PEERS): tests/peers/package-lock.json $(ENV)
