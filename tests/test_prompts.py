@@ -129,7 +129,7 @@ def test_every_question_can_be_read_to_its_end(
     questionnaire: Path, tmp_path: Path, mode: str, columns: int, rows: int
 ) -> None:
     follow = {"headers": ["headers_names"], "oauth-introspection": ["identity_provider"]}.get(mode, [])
-    with terminal("copy", questionnaire, tmp_path / "project", columns=columns, rows=rows) as shown:
+    with terminal("copy", questionnaire, "project", columns=columns, rows=rows, cwd=tmp_path) as shown:
         for question in ["project_name", "project_description", "auth_mode", *follow, "hosting", "source", "ci"]:
             asked(shown, question)
             chosen = DOWN * rendering.choices("auth_mode").index(mode) if question == "auth_mode" else ""
