@@ -28,7 +28,8 @@ class Authenticate:
     """Let only callers with a valid key reach the protocol layer."""
 
     def __init__(self, app: ASGIApp, settings: Settings, server: MCPServer[Any]) -> None:
-        self.app = AuthContextMiddleware(RequireScopes(app, server, POLICY, challenge))
+        self.guard = RequireScopes(app, server, POLICY, challenge)
+        self.app = AuthContextMiddleware(self.guard)
         self.keys = KeyRing(settings.api_keys, settings.api_keys_file)
         self.failures = Failures()
 
