@@ -46,7 +46,7 @@ class Policy:
     def is_closed(self, tool: Tool) -> bool:
         """Whether nobody may call a tool, since what is set does not say who may."""
         try:
-            return not only_reads(tool) and self.stated(tool) <= self.common
+            return self.stated(tool) <= self.common and not only_reads(tool)
         except TypeError:
             return True
 
