@@ -31,8 +31,8 @@ class Authenticate:
     """Let only callers with a valid key reach the protocol layer."""
 
     def __init__(self, app: ASGIApp, settings: Settings, server: MCPServer[Any]) -> None:
-        guard = RequireScopes(app, server, POLICY, challenge)
-        self.app = AuthContextMiddleware(limited(guard, settings.max_body))
+        self.guard = RequireScopes(app, server, POLICY, challenge)
+        self.app = AuthContextMiddleware(limited(self.guard, settings.max_body))
         self.keys = KeyRing(settings.api_keys, settings.api_keys_file)
         self.failures = Failures()
 
