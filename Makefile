@@ -7,19 +7,22 @@ PEERS = tests/peers/node_modules/.package-lock.json
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test peers targets updates image browser hundred lint figures locks locks-check tags picture clean
+.PHONY: demo test peers targets pipelines updates image browser hundred lint figures locks locks-check tags picture clean
 
 demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kinds of protocol version do.
 	@.venv/demo/bin/python -m tests.demo
 
-test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders but those of the five below, in under ten minutes.
-	.venv/bin/pytest -q -n 2 -m "not peers and not targets and not updates and not image and not browser"
+test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders but those of the six below, in under ten minutes.
+	.venv/bin/pytest -q -n 2 -m "not peers and not targets and not pipelines and not updates and not image and not browser"
 
 peers: $(ENV) $(PEERS) ## OAuth clients and suites of others against connectors of each OAuth mode, and every identity provider.
 	.venv/bin/pytest -q -n 2 -m peers
 
 targets: $(ENV) ## The files of every target with every mode and source, each by the strictest check that works offline.
 	.venv/bin/pytest -q -n 2 -m targets
+
+pipelines: $(ENV) $(PEERS) ## The rendered pipelines, run after a first push, and the lock files on every Python.
+	.venv/bin/pytest -q -n 2 -m pipelines
 
 updates: $(ENV) ## Connectors of each release, with what their owners changed, brought to the template as it stands.
 	.venv/bin/pytest -q -n 2 -m updates

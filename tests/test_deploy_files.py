@@ -25,6 +25,16 @@ ENVIRONMENT = {
     "OAUTH_ALLOWED_USERS": "@example.com",
 }
 
+ZIZMOR = [
+    "zizmor",
+    "--offline",
+    "--strict-collection",
+    "--quiet",
+    "--persona=pedantic",
+    f"--config={Path(__file__).with_name('zizmor.yml')}",
+    ".github/workflows",
+]
+
 # Each check: the file, the command that judges it, and an edit that it must reject.
 CHECKS = {
     "hadolint": ("Dockerfile", ["hadolint", "Dockerfile"], ("USER 10001:10001", "USER root")),
@@ -43,7 +53,7 @@ CHECKS = {
     "actionlint": (".github/workflows/ci.yml", ["actionlint"], ("runs-on: ubuntu-24.04", "runs-on: ubuntu-24.4")),
     "zizmor": (
         ".github/workflows/ci.yml",
-        ["zizmor", "--offline", "--strict-collection", "--quiet", "--persona=pedantic", ".github/workflows"],
+        ZIZMOR,
         ("run: mypy", "run: mypy ${{ github.head_ref }}"),
     ),
     "workflow-schema": (

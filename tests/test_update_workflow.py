@@ -21,7 +21,7 @@ from .conftest import TAG, once
 from .models.renovate import Renovate
 from .releasing import LATER, NEXT, URL
 from .rendering import Installed, Rendered, commit, git
-from .test_deploy_files import judge
+from .test_deploy_files import ZIZMOR, judge
 from .test_workflows import read
 
 pytestmark = pytest.mark.targets
@@ -35,7 +35,7 @@ CHECKS = {
     "zizmor": (
         "github",
         FILES["github"],
-        ["zizmor", "--offline", "--strict-collection", "--quiet", "--persona=pedantic", ".github/workflows"],
+        ZIZMOR,
         ('-f title="$title"', '-f title="${{ github.head_ref }}"'),
     ),
     "schema": (
@@ -126,8 +126,11 @@ def starts(rules: list[dict[str, str]] | None, source: str) -> bool:
         "$TEMPLATE_UPDATE": source == "update",
         "$TEMPLATE_UPDATE == null": source != "update",
         "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH": source != "merge_request_event",
+        "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH && $PUBLIC_URL": source != "merge_request_event",
+        "$PUBLIC_URL": True,
     }
-    return rules is None or any(holds[rule["if"]] for rule in rules)
+    first = next((rule for rule in rules or [{}] if "if" not in rule or holds[rule["if"]]), {"when": "never"})
+    return first.get("when") != "never"
 
 
 @pytest.mark.parametrize(

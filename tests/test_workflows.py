@@ -17,7 +17,7 @@ import yaml
 from . import rendering
 from .models import render
 from .rendering import Rendered
-from .test_deploy_files import COMPOSE, ENVIRONMENT, judge
+from .test_deploy_files import COMPOSE, ENVIRONMENT, ZIZMOR, judge
 
 pytestmark = pytest.mark.targets
 
@@ -29,7 +29,7 @@ CHECKS = {
     "actionlint": ("github", ["actionlint"], ("needs: check", "needs: chekc")),
     "zizmor": (
         "github",
-        ["zizmor", "--offline", "--strict-collection", "--quiet", "--persona=pedantic", ".github/workflows"],
+        ZIZMOR,
         ("permissions: {}", "permissions: write-all"),
     ),
     "schema": (
@@ -205,7 +205,7 @@ def check_github(document: dict[str, Any]) -> None:
     order = ["Log in to the registry", "Build and push", "Scan", "Deploy", "Smoke", "Roll back"]
     assert [name for name in steps if name in order] == order
     assert job["needs"] == "check"
-    assert document["jobs"]["check"]["uses"].endswith("/.github/workflows/ci.yml")
+    assert document["jobs"]["check"]["uses"] == "./.github/workflows/ci.yml"
     assert document["on"] == {"push": {"branches": ["main"]}}
     build = step(document, "Build and push")["with"]
     assert (build["push"], build["sbom"], build["provenance"]) == ("true", "true", "mode=max")
@@ -226,7 +226,7 @@ def check_github(document: dict[str, Any]) -> None:
 
 def check_gitlab(document: dict[str, Any]) -> None:
     """The same of GitLab's."""
-    [job] = document.values()
+    job = document["deploy"]
     script = "\n".join(job["script"])
     order = [
         "docker buildx build --push ",
@@ -241,7 +241,7 @@ def check_gitlab(document: dict[str, Any]) -> None:
     assert "--sbom=true --provenance=mode=max" in script
     assert "$IMAGE@$DIGEST" in script[places[3] - 200 :]
     assert job["needs"] == ["check"]
-    assert job["rules"] == [{"if": "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"}]
+    assert job["rules"] == [{"if": "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH && $PUBLIC_URL"}]
     assert (job["environment"], job["resource_group"]) == ("production", "production")
     guard, tools, back = job["after_script"]
     assert guard == 'if [ "$CI_JOB_STATUS" = success ] || ! [ -s .deploy/before ]; then exit; fi'
@@ -295,6 +295,7 @@ EDITS: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
     ("github", without("Smoke")),
     ("github", without("Roll back")),
     ("github", lambda document: document["jobs"]["deploy"].update(needs="other")),
+    ("github", lambda document: document["jobs"]["check"].update(uses="$/.github/workflows/ci.yml")),
     ("github", lambda document: document["on"].update(pull_request="")),
     ("github", lambda document: step(document, "Build and push")["with"].update(sbom="false")),
     ("github", lambda document: step(document, "Deploy").update(run="deploy $IMAGE:latest")),
