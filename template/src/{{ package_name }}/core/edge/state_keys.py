@@ -35,7 +35,10 @@ def state_keys(value: object) -> object:
         if not key.isascii() and key != key.encode(errors="replace").decode():
             raise ValueError("must be UTF-8 text")
         if len(key.encode()) < LEAST:
-            raise ValueError(f"must have at least {LEAST} bytes in each key, and key {number} of {len(keys)} is shorter")
+            raise ValueError(
+                f"must have keys of at least {LEAST} bytes, and key {number} of {len(keys)} is shorter; "
+                "make one with: openssl rand -base64 32"
+            )
     if len(set(keys)) < len(keys):
         raise ValueError("must name each key once, and one is there twice")
     return tuple(keys)
