@@ -234,7 +234,6 @@ def test_a_tool_that_asks_the_user_goes_on_at_another_replica_and_after_a_restar
         with connector.replica(OLD, port(one)) as restarted:
             asked_again = connector.answer(asked, restarted)
             assert isinstance(asked_again, InputRequiredResult)
-        with connector.replica(OLD, port(other)) as restarted:
             assert content(connector.answer(asked_again, restarted)) == DONE
 
 
