@@ -114,7 +114,7 @@ def put(tree: Json, value: Json) -> Json:
 
 PLACES: dict[str, Place] = {
     "an argument that is a list": of_tool("get_record", "fields", record_id="1"),
-    "an argument that is an object": of_tool("update_record", "changes", record_id="1"),
+    "an argument that is an object": of_tool("update_record", "changes", record_id="6"),
     "an argument that is a text": of_tool("get_record", "record_id"),
     "an argument that is a number": of_tool("search_records", "limit"),
     "an argument that no tool has": of_tool("get_record", "other", record_id="1"),
