@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -39,6 +40,7 @@ from .wire import (
     call,
     chunked,
     connect,
+    cpu,
     drip,
     faults,
     head,
@@ -174,28 +176,33 @@ class Outcome:
     misses: tuple[str, ...] = ()
 
 
-Attack = Callable[[Target], Outcome]
+Strike = Callable[[], Outcome]
+Attack = Callable[[Target], Strike]  # what it sends is made before anything is measured
 
 
-def request(make: Callable[[Target], bytes]) -> Attack:
-    """One request, and its answer."""
+def request(make: Callable[[Target], bytes], *, answered: bool = True) -> Attack:
+    """One request, and its answer; with `answered` false, the server may also close the connection without one."""
 
-    def attack(target: Target) -> Outcome:
+    def attack(target: Target) -> Strike:
         sent = make(target)
-        try:
-            answer = ask(target.connector.origin, sent, WITHIN)
-        except Unanswered as error:
-            return Outcome("none", len(sent), 0, (f"no answer: {error}",))
-        misses = []
-        if answer.broken:
-            misses.append(f"status {answer.status}")
-        if not answer.status:
-            misses.append("closed without an answer")
-        if answer.size > max(LEAST, FACTOR * len(sent)):
-            misses.append(f"{answer.size:,} bytes in answer to {len(sent):,}")
-        return Outcome(str(answer.status), len(sent), answer.size, tuple(misses))
+        return lambda: send(target, sent, answered)
 
     return attack
+
+
+def send(target: Target, sent: bytes, answered: bool) -> Outcome:
+    try:
+        answer = ask(target.connector.origin, sent, WITHIN)
+    except Unanswered as error:
+        return Outcome("none", len(sent), 0, (f"no answer: {error}",))
+    misses = []
+    if answer.broken:
+        misses.append(f"status {answer.status}")
+    if answered and not answer.status:
+        misses.append("closed without an answer")
+    if answer.size > max(LEAST, FACTOR * len(sent)):
+        misses.append(f"{answer.size:,} bytes in answer to {len(sent):,}")
+    return Outcome(str(answer.status or "closed"), len(sent), answer.size, tuple(misses))
 
 
 def body(kind: str, place: str, size: int) -> Attack:
@@ -225,7 +232,10 @@ def crumbs(target: Target) -> bytes:
 
 
 def with_header(name: str, value: str) -> Attack:
-    return request(lambda target: target.request(call("tools/list", target.version), (name, value)))
+    def make(target: Target) -> bytes:
+        return target.request(call("tools/list", target.version), (name, value))
+
+    return request(make, answered=len(value) < 64 * KB)
 
 
 def many_headers(target: Target) -> bytes:
@@ -235,10 +245,10 @@ def many_headers(target: Target) -> bytes:
 def held(size: int, times: int = 100) -> Attack:
     """Bodies of which the last bytes never come, on as many connections."""
 
-    def attack(target: Target) -> Outcome:
+    def attack(target: Target) -> Strike:
         sent = call("tools/list", target.version)
         start = target.start(sent, ("Content-Length", str(size + KB))) + b" " * size
-        return kept(target, [start] * times)
+        return lambda: kept(target, [start] * times)
 
     return attack
 
@@ -268,21 +278,21 @@ def kept(target: Target, starts: Sequence[bytes], more: bytes = b"", pause: floa
     return Outcome(" ".join(f"{what}:{times}" for what, times in seen.items()), sent, received, misses)
 
 
-def half_a_head(target: Target) -> Outcome:
-    return kept(target, [target.start(call("tools/list", target.version))[:-2]] * 20)
+def half_a_head(target: Target) -> Strike:
+    return lambda: kept(target, [target.start(call("tools/list", target.version))[:-2]] * 20)
 
 
-def silent(target: Target) -> Outcome:
-    return kept(target, [b""] * 20)
+def silent(target: Target) -> Strike:
+    return lambda: kept(target, [b""] * 20)
 
 
-def dripping_head(target: Target) -> Outcome:
-    return kept(target, [target.start(call("tools/list", target.version))[:-2]] * 20, b"X-A: 1\r\n")
+def dripping_head(target: Target) -> Strike:
+    return lambda: kept(target, [target.start(call("tools/list", target.version))[:-2]] * 20, b"X-A: 1\r\n")
 
 
-def dripping_body(target: Target) -> Outcome:
+def dripping_body(target: Target) -> Strike:
     sent = call("tools/list", target.version)
-    return kept(target, [target.start(sent, ("Content-Length", str(MB - ROOM)))] * 20, b" ")
+    return lambda: kept(target, [target.start(sent, ("Content-Length", str(MB - ROOM)))] * 20, b" ")
 
 
 def endless_head(target: Target) -> Outcome:
@@ -359,6 +369,7 @@ ATTACKS: dict[str, Attack] = {
     "batch of 1": raw(lambda: several("1", LARGE - ROOM).encode()),
     "batch of 1,000 requests": raw(lambda: several('{"jsonrpc":"2.0","id":1,"method":"ping"}', 40_000).encode()),
     "number of 4 million digits": body("number", "an argument that is a number", LARGE - ROOM),
+    "one text of 1 MiB": body("text", "an argument that is a text", MB - ROOM),
     "one text of 4 MiB": body("text", "an argument that is a text", LARGE - ROOM),
     "one text of escapes, 4 MiB": body("escapes", "an argument that is a text", LARGE - ROOM),
     "depth 900": body("depth", "an argument that is an object", 1_800),
@@ -379,9 +390,9 @@ ATTACKS: dict[str, Attack] = {
     "20 halves of a header section": half_a_head,
     "20 header sections, a field a second": dripping_head,
     "20 silent connections": silent,
-    "headers without end": endless_head,
-    "more connections than descriptors": crowd,
-    "10,000 requests, no answer read": unread,
+    "headers without end": lambda target: partial(endless_head, target),
+    "more connections than descriptors": lambda target: partial(crowd, target),
+    "10,000 requests, no answer read": lambda target: partial(unread, target),
 }
 
 
@@ -413,10 +424,11 @@ class Bystander(threading.Thread):
 
 @dataclass(frozen=True)
 class Row:
-    """One attack at one stage."""
+    """One attack at one stage: bytes, seconds of the processor, seconds that the other caller waited, bytes."""
 
     outcome: Outcome
     logged: int
+    cpu: float
     slowest: float
     memory: int
     misses: tuple[str, ...]
@@ -424,7 +436,7 @@ class Row:
     def __str__(self) -> str:
         seen = self.outcome
         sizes = f"{amount(seen.sent):>8} {amount(seen.received):>8} {amount(self.logged):>8}"
-        return f"{seen.status[:24]:24} {sizes} {self.slowest:7.2f} s {self.memory / MB:+8.1f} MB"
+        return f"{seen.status[:16]:16} {sizes} {self.cpu:6.2f} s {self.slowest:6.2f} s {self.memory / MB:+8.1f} MB"
 
 
 def amount(size: int) -> str:
@@ -433,13 +445,16 @@ def amount(size: int) -> str:
 
 def strike(attack: Attack, target: Target) -> Row:
     """Carry out an attack while somebody else calls."""
+    launch = attack(target)
     process, log = target.connector.process.pid, target.connector.log
     written, held = log.stat().st_size, memory(process)
     reset_peak(process)
     other = Bystander(target)
     other.start()
     time.sleep(0.2)  # it is at work before the attack begins
-    outcome = attack(target)
+    used = cpu(process)
+    outcome = launch()
+    used = cpu(process) - used
     other.over.set()
     other.join()
     with log.open("rb") as reading:
@@ -447,7 +462,7 @@ def strike(attack: Attack, target: Target) -> Row:
         logged = reading.read()
     misses = [*outcome.misses, *(f"log: {fault.kind}" for fault in unique(faults(logged)))]
     misses += [f"the other caller was answered {status or 'nothing'}" for status in other.refused]
-    return Row(outcome, len(logged), other.slowest, peak(process) - held, tuple(misses))
+    return Row(outcome, len(logged), used, other.slowest, peak(process) - held, tuple(misses))
 
 
 def unique(found: Iterator[Fault]) -> list[Fault]:
@@ -511,11 +526,11 @@ def main() -> None:
     stages = [stage for stage in stages if not (chosen.after and stage.version == BEFORE)]
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     missed = False
-    columns = f"{'status':24} {'sent':>8} {'out':>8} {'logged':>8} {'others':>9} {'memory':>11}"
+    columns = f"{'status':16} {'sent':>8} {'out':>8} {'logged':>8} {'cpu':>8} {'others':>8} {'memory':>11}"
     with tempfile.TemporaryDirectory() as folder:
         shelf = Shelf(Path(folder))
         for mode in chosen.mode or MODES:
-            print(f"\n{mode:44} {columns}")
+            print(f"\n{mode:20} {columns}")
             field = Range(shelf, mode)
             try:
                 for name, attack in attacks.items():
@@ -523,7 +538,7 @@ def main() -> None:
                         print(f"{name}, {version}")
                         for stage in stages:
                             row = strike(attack, Target(field.connector(stage), version))
-                            print(f"    {stage.name:40} {row}", flush=True)
+                            print(f"    {stage.name:16} {row}", flush=True)
                             for miss in row.misses:
                                 print(f"        {'MISSED: ' if stage.version == NOW else ''}{miss}"[:120], flush=True)
                             missed = missed or (bool(row.misses) and stage.version == NOW)

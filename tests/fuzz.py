@@ -58,6 +58,7 @@ class Sender:
         self.connection: socket.socket | None = None
         self.log = connector.log.open("rb")
         self.log.read()
+        self.begun = b""  # a line that is not whole yet
 
     def send(self, input: Input) -> Answer:
         """The answer; `Unanswered` where there is none in time."""
@@ -77,8 +78,9 @@ class Sender:
         return answer
 
     def logged(self) -> bytes:
-        """What was written since this was last asked: whole lines."""
-        return self.log.read()
+        """What was written since this was last asked, in whole lines."""
+        *lines, self.begun = (self.begun + self.log.read()).split(b"\n")
+        return b"".join(line + b"\n" for line in lines)
 
     def close(self) -> None:
         if self.connection:

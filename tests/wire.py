@@ -6,6 +6,7 @@ No HTTP client is used, because none sends half a header section, a lone surroga
 """
 
 import json
+import os
 import re
 import selectors
 import socket
@@ -19,7 +20,8 @@ from urllib.parse import urlsplit
 
 STATELESS = "2026-07-28"
 VERSIONS = ("2025-11-25", STATELESS)
-KEPT = 256 * 1024  # bytes of an answer that are kept; the rest is only counted
+KB = 1024
+KEPT = 256 * KB  # bytes of an answer that are kept; the rest is only counted
 NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}  # parameters that `Mcp-Name` repeats
 META: dict[str, Any] = {
     "io.modelcontextprotocol/protocolVersion": STATELESS,
@@ -93,11 +95,19 @@ def call(
     params: Mapping[str, Json] = MappingProxyType({}),
     envelope: Mapping[str, Json] = MappingProxyType({}),
 ) -> Message:
-    """A request as clients of this version send it; `envelope` replaces members of the JSON-RPC object."""
+    """A request as clients of this version send it; `envelope` replaces members of the JSON-RPC object.
+
+    A name that no header can hold is left out of the headers, as one who attacks would do it.
+    """
     given = {**params, "_meta": {**META, **params.get("_meta", {})}} if version == STATELESS else dict(params)
     whole = {"jsonrpc": "2.0", "id": 1, "method": method, "params": given, **envelope}
     name = params.get(NAMED.get(method, ""))
-    return message(whole, version, method, name if isinstance(name, str) else None)
+    return message(
+        whole,
+        version,
+        method,
+        name if isinstance(name, str) and len(name) <= KB and not isinstance(name, Raw) else None,
+    )
 
 
 def http_request(
@@ -250,6 +260,13 @@ def memory(process: int, figure: str = "VmRSS") -> int:
     """Bytes of memory that a process holds now."""
     with open(f"/proc/{process}/status") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith(f"{figure}:"))
+
+
+def cpu(process: int) -> float:
+    """Seconds of processor time that it took so far (proc_pid_stat(5)): steadier than a clock on a busy machine."""
+    with open(f"/proc/{process}/stat") as stat:
+        user, system = stat.read().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def peak(process: int) -> int:
