@@ -403,23 +403,23 @@ class Bystander(threading.Thread):
         super().__init__()
         sent = call("tools/call", target.version, {"name": "search_records", "arguments": {"limit": 1}})
         self.origin, self.over = target.connector.origin, threading.Event()
-        self.requests = [
-            http_request("GET", "/health/live", Message(b""), host=urlsplit(self.origin).netloc),
-            target.request(sent),
-        ]
-        self.slowest, self.refused = 0.0, Counter[int]()
+        self.requests = {
+            "/health/live": http_request("GET", "/health/live", Message(b""), host=urlsplit(self.origin).netloc),
+            "/mcp": target.request(sent),
+        }
+        self.slowest, self.refused = 0.0, set[str]()
 
     def run(self) -> None:
         while not self.over.is_set():
-            for request in self.requests:
+            for path, request in self.requests.items():
                 began, status = time.monotonic(), 0
                 while not status and not (self.over.is_set() and time.monotonic() - began > PATIENCE):
                     with suppress(Unanswered):
                         status = ask(self.origin, request, WITHIN).status
                     time.sleep(0.02)
                 self.slowest = max(self.slowest, time.monotonic() - began - 0.02)
-                if status != 200:
-                    self.refused[status] += 1
+                if status != 200 and (path, status) != ("/mcp", 503):  # a call may be told to come back, a probe not
+                    self.refused.add(f"{path} answered {status or 'nothing'} to another caller")
 
 
 @dataclass(frozen=True)
@@ -461,7 +461,7 @@ def strike(attack: Attack, target: Target) -> Row:
         reading.seek(written)
         logged = reading.read()
     misses = [*outcome.misses, *(f"log: {fault.kind}" for fault in unique(faults(logged)))]
-    misses += [f"the other caller was answered {status or 'nothing'}" for status in other.refused]
+    misses += sorted(other.refused)
     return Row(outcome, len(logged), used, other.slowest, peak(process) - held, tuple(misses))
 
 
