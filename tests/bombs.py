@@ -90,6 +90,25 @@ KINDS: dict[str, Kind] = {
     "object in a text": lambda size: members(size * 5 // 6),  # its quotes take two bytes each
     "depth in a text": lambda size: "[" * (size // 2) + "]" * (size // 2),
 }
+VALUES = 10_000  # that one request may have, and levels of nesting
+DEPTH = 64
+OVER: dict[str, int] = {
+    "list": 2 * VALUES + 2,
+    "list of texts": 3 * VALUES + 3,
+    "list of objects": 3 * VALUES + 3,
+    "object": 11 * VALUES,
+    "object of one name": 6 * VALUES + 6,
+    "key": MB,
+    "text": MB,
+    "escapes": MB,
+    "number": MB,
+    "depth": 2 * DEPTH + 2,
+    "objects in objects": 6 * DEPTH + 6,
+    "list in a text": 2 * VALUES + 2,
+    "object in a text": 13 * VALUES,
+    "depth in a text": 2 * DEPTH + 2,
+}
+"""For each kind, a size that is just over the limit that it meets first."""
 Place = Callable[[Json, str], Message]  # a request of a protocol version with this value in it
 INITIALIZE: dict[str, Json] = {
     "protocolVersion": VERSIONS[0],
@@ -116,7 +135,7 @@ def put(tree: Json, value: Json) -> Json:
 
 PLACES: dict[str, Place] = {
     "an argument that is a list": of_tool("get_record", "fields", record_id="1"),
-    "an argument that is an object": of_tool("update_record", "changes", record_id="6"),
+    "an argument that is an object": of_tool("update_record", "changes", record_id="none such"),
     "an argument that is a text": of_tool("get_record", "record_id"),
     "an argument that is a number": of_tool("search_records", "limit"),
     "an argument that no tool has": of_tool("get_record", "other", record_id="1"),
@@ -310,15 +329,15 @@ def endless_head(target: Target) -> Outcome:
     return Outcome("taken", sent, 0, (f"{sent:,} bytes of headers taken",))
 
 
-def crowd(target: Target) -> Outcome:
-    """More silent connections than the process has descriptors, for 15 seconds."""
+def crowd(target: Target, descriptors: int = DESCRIPTORS, seconds: float = 15) -> Outcome:
+    """More silent connections than the process has descriptors, for so many seconds."""
     began, opened = time.monotonic(), 0
     with ExitStack() as stack:
-        for _ in range(DESCRIPTORS + 100):
+        for _ in range(descriptors + 100):
             with suppress(OSError):
                 stack.enter_context(connect(target.connector.origin, 2))
                 opened += 1
-        time.sleep(max(0, 15 - (time.monotonic() - began)))
+        time.sleep(max(0, seconds - (time.monotonic() - began)))
     return Outcome(f"opened:{opened}", 0, 0)
 
 
