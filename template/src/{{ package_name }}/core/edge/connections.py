@@ -16,6 +16,7 @@ HEADER_FIELDS = 100
 FRAMING = 8  # bytes of framing for each byte of a body; chunks of one byte need five
 CONNECTIONS = 2_000  # open at once; fewer where the process may open fewer files
 SPARE_FILES = 100  # descriptors left for everything else
+BACKLOG = 64  # connections that asyncio accepts before it looks at the first of them: fewer than SPARE_FILES
 HEALTH = b"/health/"
 
 
@@ -40,7 +41,9 @@ class Connection(HttpToolsProtocol):
             waiting = {c: c.waiting_since for c in self.connections if isinstance(c, Connection) and c is not self}
             since = {c: moment for c, moment in waiting.items() if moment is not None}
             if since:
-                min(since, key=since.__getitem__).transport.abort()
+                longest = min(since, key=since.__getitem__)
+                longest.waiting_since = None  # it leaves `connections` later, and the next must end another
+                longest.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.watcher:
