@@ -16,7 +16,8 @@ HEADER_FIELDS = 100
 FRAMING = 8  # bytes of framing for each byte of a body; chunks of one byte need five
 CONNECTIONS = 2_000  # open at once; fewer where the process may open fewer files
 SPARE_FILES = 100  # descriptors left for everything else
-BACKLOG = 64  # connections that asyncio accepts before it looks at the first of them: fewer than SPARE_FILES
+BACKLOG = 16  # connections that asyncio accepts in one turn; four turns later at most, those that must go are closed
+QUEUE = 2_048  # connections that the system keeps until they are accepted
 HEALTH = b"/health/"
 
 
