@@ -28,6 +28,7 @@ PEERS = (rendering.ROOT / "tests/peers/node_modules").resolve()
 # How this machine reaches package indexes, and what it has of them already.
 NETWORK = re.compile(r"(PIP|UV)_\w+|SSL_CERT_(FILE|DIR)|(?i:https?_proxy|no_proxy)")
 BRANCH = "main"
+PATH = "/usr/local/bin:/usr/bin:/bin"
 
 Document = dict[str, Any]
 Run = Callable[
@@ -174,7 +175,7 @@ class GitHub:
     machine: Machine
     event: str = "push"
     variables: Mapping[str, str] = field(default_factory=dict)
-    programs: Path | None = None  # a folder of programs that a runner has and this machine may not
+    programs: Path | None = None  # a folder of programs that a host has and this machine may not
     contexts: dict[str, dict[str, str]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -222,9 +223,7 @@ class GitHub:
         """Its steps in order, until one fails."""
         ran = Ran("success", environment=job.get("environment", ""))
         place = self.machine.given(Path(self.new(name)))
-        path = "/usr/local/bin:/usr/bin:/bin"
-        if self.programs:
-            path = f"{self.programs}:{path}"
+        path = f"{self.programs}:{PATH}" if self.programs else PATH
         workspace = place / "workspace"
         for number, step in enumerate(job["steps"]):
             if "if" in step and not holds(step["if"], "step", self.contexts):
@@ -312,6 +311,7 @@ class GitLab:
     machine: Machine
     event: str = "push"
     variables: Mapping[str, str] = field(default_factory=dict)
+    programs: Path | None = None  # as above
 
     def __post_init__(self) -> None:
         self.place = Path(self.machine.folder / "builds/acme-crm")
@@ -324,16 +324,18 @@ class GitLab:
 
         Every image is the machine's own Python here, so jobs that need another one cannot run.
         """
-        python, programs = self.machine.folder / "python", self.machine.folder / "programs"
-        programs.mkdir()
-        self.machine.python(self.machine.given(python))
-        (programs / "rsync").write_text("#!/bin/sh\n")  # which would copy the project for containers
-        (programs / "rsync").chmod(0o755)
-        return self.local(f"{python / 'bin'}:{programs}", "--force-shell-executor", *jobs)
+        python, copies = self.machine.folder / "python", self.machine.folder / "copies"
+        copies.mkdir()
+        (copies / "rsync").write_text("#!/bin/sh\n")  # which would copy the project for containers
+        (copies / "rsync").chmod(0o755)
+        self.machine.given(self.machine.folder)
+        self.machine.python(python)
+        path = [python / "bin", *([self.programs] if self.programs else []), copies, PATH]
+        return self.local(":".join(map(str, path)), "--force-shell-executor", *jobs)
 
     def starts(self) -> set[str]:
         """The jobs that the event starts."""
-        status, said = self.local("/bin", "--list-json")
+        status, said = self.local(PATH, "--list-json")
         listed = LISTED.search(said)
         assert status == 0, said
         assert listed, said
@@ -343,5 +345,5 @@ class GitLab:
         given = [f"--variable={name}={value}" for name, value in self.variables.items()]
         command = [str(NODE), str(PEERS / ".bin/gitlab-ci-local"), "--color=false", "--state-dir=../state"]
         command += ["--ignore-predefined-vars=CI_PIPELINE_SOURCE", *EVENTS[self.event], *given, *options]
-        environment = {"PATH": f"{path}:/usr/local/bin:/usr/bin:/bin", "HOME": str(self.machine.home()), "CI": "true"}
+        environment = {"PATH": path, "HOME": str(self.machine.home()), "CI": "true"}
         return self.machine.run(command, self.place, environment)

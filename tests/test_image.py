@@ -33,8 +33,9 @@ from mcp.client.streamable_http import streamable_http_client
 from packaging.requirements import Requirement
 
 from . import docker as stand_ins
-from . import probes, rendering
+from . import pipelines, probes, rendering
 from . import test_oauth_proxy as oauth
+from . import test_pipelines as first
 from .browser import follow, form, query
 from .docker import Docker, Unavailable, daemon, made
 from .rendering import Answers, Installed, Rendered, recorded
@@ -804,3 +805,79 @@ class TestWhereSomeoneLoggedIn:
         told = logged_in.client.tokens["access_token"]  # another one since it was renewed
         deployment = replace(logged_in.deployment, headers={"Authorization": f"Bearer {told}"})
         record_property("summary", f"oauth-proxy: {stopped_amid_calls(deployment, 'count_words', 'TERM')}")
+
+
+# ------------------------------------------------------------------- pipelines, on the Python that they ask for
+
+
+@pytest.fixture(scope="module")
+def python_and_git(docker: Docker, rendered: Rendered) -> str:
+    """An image with that Python, and git, which both hosts have too."""
+    [base] = re.findall(r"ARG PYTHON_IMAGE=(\S+)", (rendered(CHOSEN["none"]) / "Dockerfile").read_text())
+    return made(
+        docker, "runner", f"FROM {base}\nRUN apt-get update && apt-get install -y --no-install-recommends git\n"
+    )
+
+
+def first_push(ci: str, locks: str, rendered: Rendered, docker: Docker, image: str, folder: Path) -> None:
+    """The pipeline of a new connector is green; on GitHub jobs are not root."""
+    folder.mkdir()
+    project = first.project_for(rendered, ci, locks=locks)
+    machine = pipelines.Container.started(folder, docker, image, user=1001 if ci == "github" else 0)
+    try:
+        [asked] = re.findall(
+            r'(?:python-version: "|^  image: python:)(\d[.\d]*)', read_check(project, ci), re.MULTILINE
+        )
+        assert docker("exec", machine.name, "python3", "--version").startswith(f"Python {asked}.")
+        source = pipelines.origin(project, folder)
+        if ci == "github":
+            first.assert_github_is_green(pipelines.GitHub(source, machine))
+        else:
+            first.assert_gitlab_is_green(pipelines.GitLab(source, machine))
+    finally:
+        machine.stop()
+
+
+def read_check(project: Path, ci: str) -> str:
+    return (project / {"github": ".github/workflows/ci.yml", "gitlab": ".gitlab-ci.yml"}[ci]).read_text()
+
+
+def test_a_first_push_is_green_on_the_python_that_its_pipeline_asks_for(
+    docker: Docker, python_and_git: str, rendered: Rendered, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o755)
+    with ThreadPoolExecutor(2) as pool:
+        runs = [
+            pool.submit(first_push, ci, locks, rendered, docker, python_and_git, tmp_path / f"{ci}-{locks}")
+            for locks in first.CONNECTORS
+            for ci in first.STARTED
+        ]
+        for run in runs:
+            run.result()
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_a_request_builds_the_image(docker: Docker, rendered: Rendered, tmp_path: Path, ci: str) -> None:
+    """By the pipeline's own command. GitLab's service with a daemon never starts: the daemon is the one that runs here.
+
+    It has no network of its own, so builds take this machine's.
+    """
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "docker").write_text(
+        f'#!/bin/sh\nif [ "$1" = build ]; then shift; else echo \'[{{"Config": {{}}}}]\'; exit; fi\n'
+        f'DOCKER_BUILDKIT=1 exec {stand_ins.DOCKER} --host {docker.host} build --network=host "$@"\n'
+    )
+    (programs / "docker").chmod(0o755)
+    machine = pipelines.Here(tmp_path)
+    source = pipelines.origin(first.project_for(rendered, ci), tmp_path)
+    if ci == "github":
+        run = pipelines.GitHub(source, machine, "pull_request", programs=programs)
+        workflow = pipelines.read(tmp_path / "first-commit/.github/workflows/ci.yml")
+        job = run.job("image", workflow, workflow["jobs"]["image"])
+        status, said = int(job.outcome != "success"), job.said
+    else:
+        status, said = pipelines.GitLab(source, machine, "pull_request", programs=programs)("build")
+    assert not status, said
+    assert docker.inspect("acme-crm")["Config"]["User"] == f"{UID}:{UID}"
+    docker("rmi", "acme-crm")
