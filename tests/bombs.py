@@ -36,6 +36,7 @@ from .wire import (
     Json,
     Message,
     Raw,
+    Tail,
     Unanswered,
     ask,
     call,
@@ -470,8 +471,8 @@ def amount(size: int) -> str:
 def strike(attack: Attack, target: Target) -> Row:
     """Carry out an attack while somebody else calls."""
     launch = attack(target)
-    process, log = target.connector.process.pid, target.connector.log
-    written, held = log.stat().st_size, memory(process)
+    process, log = target.connector.process.pid, Tail(target.connector.log)
+    held = memory(process)
     reset_peak(process)
     other = Bystander(target)
     other.start()
@@ -481,9 +482,7 @@ def strike(attack: Attack, target: Target) -> Row:
     used = cpu(process) - used
     other.over.set()
     other.join()
-    with log.open("rb") as reading:
-        reading.seek(written)
-        logged = reading.read()
+    logged = log.read()
     misses = [*outcome.misses, *(f"log: {fault.kind}" for fault in unique(faults(logged)))]
     misses += sorted(other.refused)
     return Row(outcome, len(logged), used, other.slowest, peak(process) - held, tuple(misses))
