@@ -25,7 +25,7 @@ from . import rendering
 from .inputs import Input, Inputs
 from .serving import Running, serving
 from .versions import NOW, Shelf
-from .wire import VERSIONS, Answer, Fault, Unanswered, ask, call, connect, exchange, faults, http_request, memory
+from .wire import VERSIONS, Answer, Fault, Tail, Unanswered, ask, call, connect, exchange, faults, http_request, memory
 
 COUNT = 100_000
 WITHIN = 10  # seconds for an answer
@@ -56,9 +56,7 @@ class Sender:
     def __init__(self, connector: Running) -> None:
         self.connector = connector
         self.connection: socket.socket | None = None
-        self.log = connector.log.open("rb")
-        self.log.read()
-        self.begun = b""  # a line that is not whole yet
+        self.log = Tail(connector.log)
 
     def send(self, input: Input) -> Answer:
         """The answer; `Unanswered` where there is none in time."""
@@ -76,11 +74,6 @@ class Sender:
             if answer.status or fresh:
                 break
         return answer
-
-    def logged(self) -> bytes:
-        """What was written since this was last asked, in whole lines."""
-        *lines, self.begun = (self.begun + self.log.read()).split(b"\n")
-        return b"".join(line + b"\n" for line in lines)
 
     def close(self) -> None:
         if self.connection:
@@ -113,10 +106,10 @@ def fuzz(connector: Running, mode: str, seed: int, numbers: range) -> Findings:
         found.statuses[answer.status] += 1
         if answer.broken:
             found.add(f"status {answer.status}", recent[0], repr(answer.body[:200]))
-        for fault in faults(sender.logged()):
+        for fault in faults(sender.log.read()):
             found.add(fault.kind, culprit(sender, fault, recent, found), fault.seen)
     time.sleep(SETTLE)
-    for fault in faults(sender.logged()):
+    for fault in faults(sender.log.read()):
         found.add(fault.kind, culprit(sender, fault, recent, found), fault.seen)
     sender.close()
     for version in VERSIONS:
@@ -134,7 +127,7 @@ def culprit(sender: Sender, fault: Fault, recent: Sequence[Input], found: Findin
         with suppress(Unanswered, OSError):
             sender.send(input)
         time.sleep(SETTLE)
-        if any(again.kind == fault.kind for again in faults(sender.logged())):
+        if any(again.kind == fault.kind for again in faults(sender.log.read())):
             return input
     return recent[0]
 
@@ -195,7 +188,7 @@ def again(connector: Running, mode: str, seed: int, number: int) -> None:
     except Unanswered as error:
         print(f"no answer: {error}")
     time.sleep(SETTLE)
-    print(f"log {sender.logged().decode(errors='backslashreplace')}")
+    print(f"log {sender.log.read().decode(errors='backslashreplace')}")
 
 
 if __name__ == "__main__":

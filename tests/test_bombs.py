@@ -22,7 +22,7 @@ from .bombs import ATTACKS, FACTOR, KINDS, LEAST, OVER, PLACES, Target, crowd, s
 from .rendering import Answers, Installed, python, recorded
 from .serving import Running, serving
 from .versions import Shelf
-from .wire import LINE, VERSIONS, Answer, Message, ask, faults, http_request
+from .wire import LINE, VERSIONS, Answer, Message, Tail, ask, faults, http_request
 
 API_KEY = {"auth_mode": "api-key", "hosting": "compose", "source": "rest-api", "ci": "none"}
 SMALL = 300  # bytes
@@ -73,7 +73,7 @@ def connector(project: tuple[Path, dict[str, str]]) -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def results(connector: Running) -> Results:
     """Gives for a kind what became of it at every place, in both versions: small, just below and above the limits."""
-    log = connector.log.open("rb")
+    log = Tail(connector.log)
     look = http_request("GET", "/reached", Message(b""), host=urlsplit(connector.origin).netloc)
 
     @cache

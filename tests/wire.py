@@ -14,6 +14,7 @@ import time
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -254,6 +255,18 @@ def records(log: str) -> Iterator[str]:
         record.append(line)
     if record:
         yield "\n".join(record)
+
+
+class Tail:
+    """What is written to a log from now on, in whole lines: a process may be in the middle of one."""
+
+    def __init__(self, log: Path) -> None:
+        self.file, self.begun = log.open("rb"), b""
+        self.file.seek(0, os.SEEK_END)
+
+    def read(self) -> bytes:
+        *lines, self.begun = (self.begun + self.file.read()).split(b"\n")
+        return b"".join(line + b"\n" for line in lines)
 
 
 def memory(process: int, figure: str = "VmRSS") -> int:
