@@ -2,14 +2,15 @@
 UV_VERSION = 0.13.9
 UV = .tools/bin/uv
 ENV = .venv/.locked
+DEMO = .venv/demo/.locked
 PEERS = tests/peers/node_modules/.package-lock.json
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test peers targets pipelines updates image browser hundred lint figures locks locks-check clean
+.PHONY: demo test peers targets pipelines updates image browser hundred bombs fuzz lint figures locks locks-check tags picture clean
 
-demo: $(ENV) ## Render a connector, start it, call it with clients of both eras.
-	.venv/bin/python -m tests.demo
+demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kinds of protocol version do.
+	@.venv/demo/bin/python -m tests.demo
 
 test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders but those of the six below, in under ten minutes.
 	.venv/bin/pytest -q -n 2 -m "not peers and not targets and not pipelines and not updates and not image and not browser"
@@ -49,8 +50,20 @@ figures: $(ENV) ## Print the sizes and times that the documents quote.
 hundred: $(ENV) ## Update a hundred connectors in a row, and print conflicts, cost, and whose own tests pass.
 	.venv/bin/python -m tests.hundred
 
+bombs: $(ENV) ## What requests cost that are made to cost much: release 1.0.1 and the working tree. ONLY='list in a text' for some.
+	.venv/bin/python -m tests.bombs $(if $(ONLY),--only '$(ONLY)')
+
+fuzz: $(ENV) ## Send connectors of every auth mode COUNT requests that no client should send; SEED repeats a run.
+	.venv/bin/python -m tests.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+
 locks-check: $(ENV) ## Fail when a lock file and its pyproject.toml disagree.
 	.venv/bin/python -m tests.locks --check
+
+picture: $(ENV) ## Draw docs/picture.svg again, after a change of copier.yml.
+	.venv/bin/python -m tests.picture
+
+tags: ## Give this clone the tag of every release: Copier finds releases by their tags.
+	python3 -m tests.tags
 
 $(UV):
 	python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target .tools uv==$(UV_VERSION)
@@ -62,6 +75,11 @@ $(ENV): requirements.lock $(wildcard locks/*/requirements-dev.lock) | $(UV)
 	  $(UV) venv --quiet --clear --python ">=3.11" .venv/$$set && \
 	  $(UV) pip sync --quiet --compile-bytecode --require-hashes --python .venv/$$set locks/$$set/requirements-dev.lock || exit 1; \
 	done
+	touch $@
+
+$(DEMO): requirements-demo.lock | $(UV)
+	$(UV) venv --quiet --clear --python ">=3.11" .venv/demo
+	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python .venv/demo requirements-demo.lock
 	touch $@
 
 $(PEERS): tests/peers/package-lock.json $(ENV)

@@ -28,6 +28,7 @@ from recorded import (
     order,
     read,
     shown,
+    untagged,
     without_credential,
 )
 
@@ -182,6 +183,11 @@ def source(update: Update) -> list[str]:
         found.append(
             f"{name} has no _commit, so no update can start: the copy was not of a release. "
             "Copy a release over it and look at what differs."
+        )
+    elif untagged(str(commit)):
+        found.append(
+            f"{name} has {shown(commit)} as _commit, which is no release, because the template had no tags: whoever "
+            "publishes it must run there: make tags && git push --tags. Then update again."
         )
     elif order(str(commit)) is None:
         found.append(

@@ -204,6 +204,11 @@ def compare_versions(group: Group, prereleases: bool) -> list[str]:
         tags = [connector.version for connector in group.connectors]
     releases = {tag: key for tag in tags if (key := order(tag)) and (prereleases or not prerelease(tag))}
     if not releases:
+        if group.from_tags and not any(order(tag) for tag in tags):
+            problems.append(
+                f"{shown(group.source, 90)}: it has no release tags, so nobody can tell who is behind; whoever "
+                "publishes it must run there: make tags && git push --tags"
+            )
         return problems
     group.newest = max(releases, key=lambda tag: releases[tag])
     for connector in group.connectors:

@@ -169,6 +169,11 @@ VERSION = re.compile(
 Order = tuple[int, tuple[int, ...], tuple[str, int], int, float]
 
 
+def untagged(version: str) -> bool:
+    """Whether Copier recorded a bare commit: the template had no release tags then."""
+    return bool(re.fullmatch(r"[0-9a-f]{7,64}", version)) and order(version) is None
+
+
 def order(tag: str) -> Order | None:
     """A key that sorts version tags as PEP 440 does; None for what is no public version, such as `v1.0-3-gabcdef`."""
     match = VERSION.fullmatch(tag)

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,31 @@ def installed(
         return project, rendering.variables(project, site)
 
     return get
+
+
+@pytest.fixture(scope="session")
+def questionnaire(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template with its questions and nothing to render but the answers: what it asks is the same, and fast."""
+    folder = tmp_path_factory.mktemp("questionnaire")
+    shutil.copy(rendering.ROOT / "copier.yml", folder)
+    shutil.copytree(rendering.ROOT / "hooks", folder / "hooks")
+    (folder / "template").mkdir()
+    shutil.copy(rendering.TEMPLATE / "{{ _copier_conf.answers_file }}.jinja", folder / "template")
+    return folder
+
+
+@pytest.fixture
+def project(questionnaire: Path, tmp_path: Path) -> Path:
+    """The answers of a connector, recorded at one release of that template, with a newer one there."""
+    repository = shutil.copytree(questionnaire, tmp_path / "template")
+    rendering.git("init", "-q", "-b", "main", cwd=repository)
+    rendering.release(repository, TAG)
+    answers = {"auth_mode": "none", "hosting": "compose", "source": "rest-api", "ci": "none"}
+    project = rendering.render(repository, tmp_path / "project", answers)
+    rendering.git("init", "-q", "-b", "main", cwd=project)
+    rendering.commit(project, "start")
+    rendering.release(repository, "v1000.1.0")
+    return project
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

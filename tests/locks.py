@@ -14,6 +14,7 @@ from pathlib import Path
 from . import rendering
 
 LOCKS = {"requirements.lock": [], "requirements-dev.lock": ["--extra", "dev"]}
+OWN = {"requirements.lock": ["--extra", "dev"], "requirements-demo.lock": ["--extra", "demo"]}  # of the template itself
 
 
 def compile_locks(project: Path, locks: dict[str, list[str]]) -> None:
@@ -40,7 +41,7 @@ def main(check: bool) -> int:
     stale = []
     with tempfile.TemporaryDirectory() as folder:
         for place, project, locks in [
-            (rendering.ROOT, rendering.ROOT, {"requirements.lock": ["--extra", "dev"]}),
+            (rendering.ROOT, rendering.ROOT, OWN),
             *((place, project, LOCKS) for place, project in dependency_sets(Path(folder))),
         ]:
             work = Path(folder) / "work"

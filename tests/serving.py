@@ -119,6 +119,7 @@ def identity_provider(
     port: int = 0,
     registration: bool = True,
     opaque: bool = False,
+    scopes: Sequence[str] = ("read", "write"),
     lifetime: int = 3600,
     path: str = "",
     authority: Path | None = None,
@@ -126,7 +127,7 @@ def identity_provider(
 ) -> Iterator[Running]:
     """A certified identity provider, whose issuer is its origin and `path`; each start makes new keys.
 
-    It gives tokens for whatever resource is asked for, with the scopes read and write. With the certificate of an
+    It gives tokens for whatever resource is asked for, with the scopes that are asked for. With the certificate of an
     `authority`, clients may be metadata documents at hosts that it certified. `callback` is the one place where it
     then sends people back, such as to a connector behind https.
     """
@@ -147,6 +148,7 @@ def identity_provider(
         "path": path,
         "registration": registration,
         "opaque": opaque,
+        "scopes": [*scopes],
         "lifetime": lifetime,
         "documents": authority is not None,
         "clients": [platform, post, asking],

@@ -312,6 +312,17 @@ def test_a_version_that_vanishes(repository: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("commit", ["287ab37", "1234567", "f84256b0c1d2e3f405162738495a6b7c8d9e0f11"])
+def test_a_version_of_a_template_without_tags(project: Project, commit: str) -> None:
+    """What Copier records then: a bare commit, as git abbreviates it."""
+    folder = project("updated")
+    record(folder, _commit=commit)
+    assert (
+        f"1. .copier-answers.yml has {commit} as _commit, which is no release, because the template had no tags: "
+        "whoever publishes it must run there: make tags && git push --tags. Then update again.\n"
+    ) in check(folder)[1]
+
+
 def test_no_version(project: Project) -> None:
     folder = project("updated")
     record(folder, _commit=None)

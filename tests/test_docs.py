@@ -6,7 +6,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import venv
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from . import rendering
 from .rendering import Rendered
@@ -23,12 +27,45 @@ def blocks(markdown: str) -> list[str]:
     return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
 
 
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An environment of another project that is active, as in many a shell: commands must leave it as it is."""
+    folder = tmp_path_factory.mktemp("elsewhere") / ".venv"
+    venv.create(folder, symlinks=True)
+    before = sorted(folder.rglob("*"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VIRTUAL_ENV", str(folder))
+        patch.setenv("PATH", f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}")
+        yield folder
+    assert sorted(folder.rglob("*")) == before
+
+
 def shell(command: str, folder: Path, **variables: str) -> str:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "VIRTUAL_ENV": "", **variables}
+    environment = {**os.environ, "PATH": path, **variables}
     done = subprocess.run(["bash", "-ec", command], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def starts(command: str, project: Path) -> None:
+    """A connector begins to serve by this command, and ends by Ctrl+C."""
+    port = free_port()
+    process = subprocess.Popen(
+        command.split(),
+        cwd=project,
+        env={**os.environ, "PORT": str(port)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout
+        assert any(f"http://127.0.0.1:{port}/mcp" in process.stdout.readline() for _ in range(3))
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=20)
 
 
 def test_the_readme_names_targets_that_make_has() -> None:
@@ -52,29 +89,49 @@ def test_the_copy_command_with_all_answers_renders_a_connector(template: Path, t
     assert (tmp_path / "my-connector/src/acme_crm/keys.py").is_file()
 
 
-def test_a_connector_runs_by_the_commands_of_its_readme(rendered: Rendered, tmp_path: Path) -> None:
+@pytest.mark.parametrize("around", ["nothing", "a repository"])
+def test_a_connector_runs_by_the_commands_said_after_the_copy(
+    template: Path, elsewhere: Path, tmp_path: Path, around: str
+) -> None:
+    if around == "a repository":
+        rendering.git("init", "-q", "-b", "trunk", cwd=tmp_path)
+    name = "Ada's connector"
+    done = rendering.copier("copy", "--defaults", *rendering.data(FULL), template, name, cwd=tmp_path)
+    said = done.stderr[done.stderr.index("Next:") :]
+    assert [line for line in said.splitlines() if len(line) > 80] == []
+    commands = [line.removeprefix("  ") for line in said.splitlines() if line.startswith("  ")]
+    [start] = [line for line in commands if line.endswith(" dev")]
+    before, after = commands[: commands.index(start)], commands[commands.index(start) + 1 :]
+
+    shell("\n".join(before), tmp_path)
+    starts(start, tmp_path / name)
+    shell("\n".join(after), tmp_path / name)
+    assert rendering.git("status", "--porcelain", cwd=tmp_path / name) == ""
+    assert rendering.git("branch", "--show-current", cwd=tmp_path / name) == "main"
+    if around == "a repository":  # of which nothing is staged or committed
+        assert rendering.git("status", "--porcelain", cwd=tmp_path) == f'?? "{name}/"'
+
+
+def test_the_commands_said_after_the_copy_leave_a_repository_there_as_it_is(
+    template: Path, elsewhere: Path, tmp_path: Path
+) -> None:
+    rendering.git("init", "-q", "-b", "trunk", cwd=tmp_path)
+    (tmp_path / "notes.txt").write_text("mine\n")
+    rendering.commit(tmp_path, "mine")
+    done = rendering.copier("copy", "--defaults", *rendering.data(FULL), template, ".", cwd=tmp_path)
+    commands = [line for line in done.stderr[done.stderr.index("Next:") :].splitlines() if line.startswith("  ")]
+    shell("\n".join(line for line in commands if not line.endswith(" dev")), tmp_path)
+    assert rendering.git("branch", "--show-current", cwd=tmp_path) == "trunk"
+    assert rendering.git("log", "--format=%s", cwd=tmp_path).splitlines() == ["First version", "mine"]
+
+
+def test_a_connector_runs_by_the_commands_of_its_readme(rendered: Rendered, elsewhere: Path, tmp_path: Path) -> None:
     project = shutil.copytree(rendered(FULL), tmp_path / "project")
     try_it, check, locks = blocks((project / "README.md").read_text())
     *prepare, start = try_it.splitlines()
     shell("\n".join(prepare), project)
-
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    port = free_port()
-    process = subprocess.Popen(
-        start.split(),
-        cwd=project,
-        env={**os.environ, "PATH": path, "VIRTUAL_ENV": "", "PORT": str(port)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        assert process.stdout
-        assert any(f"http://127.0.0.1:{port}/mcp" in process.stdout.readline() for _ in range(3))
-    finally:
-        os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=20)
+    shell("\n".join(prepare), project)  # a second time, as people do
+    starts(start, project)
 
     shell(check, project)
     before = rendering.files(project)
@@ -87,11 +144,13 @@ def test_a_connector_runs_by_the_commands_of_its_readme(rendered: Rendered, tmp_
     shell(locks, project)
     assert [name for name in every if (project / name).read_bytes() != before[name]] == ["requirements-own.lock"]
     assert re.findall(r"^(\w+)==", (project / "requirements-own.lock").read_text(), re.MULTILINE) == ["six"]
+    shell(".venv/bin/python -c 'import six'", project)  # installed as well
 
 
 def test_keys_are_made_and_ended_by_the_commands_of_the_document(rendered: Rendered, tmp_path: Path) -> None:
     project = rendered(FULL)
     environment = rendering.environment(project, tmp_path / "site")
+    (tmp_path / ".venv").symlink_to(tmp_path / "site")
     make, manage = blocks((project / "docs/connect.md").read_text())
     made = shell(make, tmp_path, **environment)
     key_id = re.search(r"acme_crm_([0-9a-f]{12})_", made)

@@ -336,3 +336,19 @@ def test_releases_between_are_counted_and_prereleases_on_request(checkouts: Path
     assert "2 behind" in show(*options).stdout
     assert "newest v1001.0.0rc1;" in show("--prereleases", *options).stdout
     assert "3 behind" in show("--prereleases", *options).stdout
+
+
+def test_a_template_that_was_published_without_its_tags(checkouts: Path, tmp_path: Path) -> None:
+    repository = tmp_path / "template"
+    rendering.git("init", "-q", str(repository), cwd=tmp_path)
+    rendering.git("commit", "-q", "--allow-empty", "-m", "start", cwd=repository)
+    rendering.git("tag", "nightly", cwd=repository)
+    options: list[str | Path] = ["--no-drift", f"--template={repository}", checkouts / "crm"]
+    done = show(*options)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"fleet: {repository}: it has no release tags, so nobody can tell who is behind; whoever publishes it must run "
+        "there: make tags && git push --tags\n"
+    )
+    rendering.git("tag", "v1.0.0rc1", cwd=repository)
+    assert show(*options).stderr == ""

@@ -21,12 +21,11 @@ GIVEN = {"project_name": "Acme CRM", "auth_mode": "oauth", "hosting": "compose"}
 MODES = [mode for mode in rendering.choices("auth_mode") if mode.startswith("oauth")]
 PROVIDERS = rendering.choices("identity_provider")
 OPAQUE = (
-    "{} issues opaque tokens that name no audience, so a connector cannot check them itself; "
-    "choose the auth_mode oauth-proxy with it."
+    "{} issues opaque tokens without an audience, so a connector cannot check them; choose the auth_mode oauth-proxy."
 )
 UNASKED = (
-    "{} documents no token introspection (RFC 7662), so oauth-introspection cannot ask it; "
-    "choose the auth_mode oauth or oauth-proxy with it."
+    "{} documents no token introspection (RFC 7662), which oauth-introspection needs; "
+    "choose the auth_mode oauth or oauth-proxy."
 )
 REFUSED = {
     **{(mode, "google"): OPAQUE.format("Google") for mode in ("oauth", "oauth-introspection")},
@@ -109,7 +108,7 @@ def test_a_pair_that_cannot_work_is_refused_with_the_reason(render: Render, pair
 
 
 def test_the_proxy_can_use_every_provider(presets: Any) -> None:
-    assert {provider: str(presets.refusal(provider, "oauth-proxy")) for provider in PROVIDERS} == dict.fromkeys(
+    assert {provider: str(presets.refusal(provider, "oauth-proxy", {})) for provider in PROVIDERS} == dict.fromkeys(
         PROVIDERS, ""
     )
 
@@ -149,8 +148,8 @@ def terminal(guides: Path, tmp_path: Path) -> Iterator["pexpect.spawn[str]"]:
 
 
 def test_a_person_sees_the_reason_and_cannot_choose_it(terminal: "pexpect.spawn[str]", tmp_path: Path) -> None:
-    terminal.expect("At which identity provider do people log in?")
-    terminal.expect(re.escape(OPAQUE.format("Google")))
+    terminal.expect("Which identity provider do users log in at?")
+    terminal.expect(r"google - Google \(works with oauth-proxy\)")
     terminal.send("\x1b[B" * 5 + "\r")  # five down from generic: Google and GitHub are stepped over
     terminal.expect("Next:")
     terminal.expect(pexpect.EOF)

@@ -34,10 +34,10 @@ def next_release(repository: Path) -> None:
         questions.write(QUESTION)
     edits.replace(repository / "template/README.md.jinja", "## Try it", NAMED)
     settings = repository / "copier.yml"
-    allowed = (
-        "\"{% import 'hooks/answers.jinja' as answers %}{{ answers.hosting('railway', auth_mode, headers_names) }}\""
-    )
-    edits.replace(settings, allowed, f'"{RETIRED}"')
+    allowed = "{% import 'hooks/answers.jinja' as answers %}"
+    allowed += "{{ answers.hosting('railway', auth_mode, headers_names, _copier_conf) }}"
+    edits.replace(settings, f'"{allowed}"', f'"{RETIRED}"')
+    edits.replace(repository / "hooks/answers.jinja", "questions = 'project_name ", "questions = 'team project_name ")
     release(repository, NEXT)
 
 

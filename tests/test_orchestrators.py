@@ -142,10 +142,11 @@ def read_aws(project: Path) -> Deployed:
     resources = {name: item.get("Properties", {}) for name, item in stack(project)["Resources"].items()}
     [container] = resources["Task"]["ContainerDefinitions"]
     [port] = container["PortMappings"]
-    for secret in container.get("Secrets", []):
+    kept = [secret["If"][1] if "If" in secret else secret for secret in container.get("Secrets", [])]
+    for secret in kept:
         assert secret["ValueFrom"]["Sub"].endswith(f":parameter/acme-crm/{secret['Name']}")
     plain = {v["Name"]: str(v["Value"]) for v in container["Environment"]}
-    secrets = {v["Name"]: SECRET for v in container.get("Secrets", [])}
+    secrets = {v["Name"]: SECRET for v in kept}
     assert not plain.keys() & secrets.keys()
     [probe] = re.findall(r"http://127\.0\.0\.1:8000(/[\w/]+)", container["HealthCheck"]["Command"][-1])
     assert (
@@ -469,6 +470,40 @@ def test_keys_are_mounted_as_a_folder_so_that_a_revoked_one_ends_at_once(rendere
     assert "subPath" not in mount
 
 
+def test_a_secret_that_may_be_missing_does_not_keep_a_deployment_from_starting(rendered: Rendered) -> None:
+    """Kubernetes has optional references. AWS and Azure have none, so there is none until the owner says so."""
+    for mode, source in itertools.product(rendering.choices("auth_mode"), rendering.choices("source")):
+        kubernetes, aws, azure = (rendered(answers(target, mode, source)) for target in FILES)
+        [container] = one(overlays(kubernetes)["gateway"], "Deployment")["spec"]["template"]["spec"]["containers"]
+        [reference] = [v["valueFrom"]["secretKeyRef"] for v in container["env"] if v["name"] == "REQUEST_STATE_KEYS"]
+        assert reference == {"name": "connector", "key": "REQUEST_STATE_KEYS", "optional": True}
+
+        template = stack(aws)
+        assert template["Parameters"]["RequestStateKeys"]["Default"] == "no"
+        assert template["Conditions"] == {"HasRequestStateKeys": {"Equals": [{"Ref": "RequestStateKeys"}, "yes"]}}
+        [container] = template["Resources"]["Task"]["Properties"]["ContainerDefinitions"]
+        conditional = [secret["If"] for secret in container["Secrets"] if "If" in secret]
+        assert [(condition, secret["Name"], other) for condition, secret, other in conditional] == [
+            ("HasRequestStateKeys", "REQUEST_STATE_KEYS", {"Ref": "AWS::NoValue"})
+        ]
+
+        assert "request-state-keys" not in (azure / "containerapp.yaml").read_text()
+
+
+def test_the_lines_for_a_secret_that_may_be_missing_fit_azure(rendered: Rendered, tmp_path: Path) -> None:
+    for mode in rendering.choices("auth_mode"):
+        project = shutil.copytree(rendered(answers("azure-container-apps", mode, "blank")), tmp_path / mode)
+        file = project / "containerapp.yaml"
+        text = file.read_text()
+        secret, variable = re.findall(r"^```yaml\n(.+?)^```$", document(project), re.MULTILINE | re.DOTALL)
+        for place, lines in {"  template:\n": secret, "          - name: PUBLIC_URL\n": variable}.items():
+            assert text.count(place) == 1
+            text = text.replace(place, lines + place)
+        file.write_text(text)
+        check(project, "azure-container-apps", tmp_path)
+        assert read_azure(project).variables["REQUEST_STATE_KEYS"] == SECRET
+
+
 # --------------------------------------------------------------------------------------------------------- documents
 
 
@@ -506,7 +541,7 @@ def check_document(project: Path, target: str) -> None:
     names = {name for pair in set_here for name in pair if name}
     assert set(re.findall(r"\$\{?([A-Z_]+)", "\n".join(commands(text)))) <= names
     if target == "aws-ecs":
-        asked = set(stack(project)["Parameters"])
+        asked = {name for name, asked in stack(project)["Parameters"].items() if "Default" not in asked}
         [deploy] = [block for block in commands(text) if "cloudformation deploy" in block]
         assert set(re.findall(r"\b([A-Z]\w+)=\"", deploy)) == asked
 

@@ -95,13 +95,14 @@ TARGETS = {
     # Asked all the time, and started again when it fails.
     "render": Target("render.yaml", read_render, {LIVE}, r"- `{name}`: "),
     "fly": Target(
-        "fly.toml", read_fly, {LIVE, READY}, r"fly secrets set --stage {name}=|'{name}=%s.+ fly secrets import --stage"
+        "fly.toml", read_fly, {LIVE, READY}, r"fly secrets set --stage {name}=|'{name}=%s.+ fly secrets import"
     ),
 }
 PLATFORM_SETS = {
     "STATE_KEY",
     "SIGNING_KEY",
     "STATE_STORE_URL",
+    "REQUEST_STATE_KEYS",
 }  # where it makes keys, or the store beside the connector
 
 
@@ -276,6 +277,31 @@ def test_every_document_covers_the_life_of_a_deployment(target: str, rendered: R
         assert not missing
         for block in blocks(document):
             assert subprocess.run(["bash", "-n"], input=block, text=True, capture_output=True).returncode == 0, block
+
+
+def test_the_lines_for_a_secret_that_may_be_missing_fit_cloud_run(rendered: Rendered, tmp_path: Path) -> None:
+    """Cloud Run refuses a reference to a secret that does not exist, so the document has it and the file has not."""
+    for project in connectors("cloud-run", rendered):
+        text = (project / "service.yaml").read_text(encoding="utf-8")
+        document = (project / "docs/deploy.md").read_text(encoding="utf-8")
+        [lines] = re.findall(r"^```yaml\n(.+?)^```$", document, re.MULTILINE | re.DOTALL)
+        assert "REQUEST_STATE_KEYS" not in text
+        room = "            # Settings of your own go here.\n"
+        assert room in text
+        text = text.replace(room, room + lines)
+        judge("cloud-run", text, project, tmp_path)
+        assert "REQUEST_STATE_KEYS" in read_cloud_run(text, tmp_path).referenced
+        assert "gcloud secrets create acme-crm-request-state-keys " in document
+
+
+@pytest.mark.parametrize("target", ["railway", "render", "fly"])
+def test_a_deployment_without_the_optional_secret_names_it_and_needs_nothing_of_its_owner(
+    target: str, rendered: Rendered, tmp_path: Path
+) -> None:
+    """Railway skips what it does not have, Render makes it, and Fly.io sets what there is."""
+    for project in connectors(target, rendered):
+        text = (project / TARGETS[target].file).read_text(encoding="utf-8")
+        assert "REQUEST_STATE_KEYS" in TARGETS[target].read(text, tmp_path).referenced
 
 
 def test_no_target_has_its_way_into_the_code(rendered: Rendered) -> None:

@@ -3,7 +3,6 @@
 import json
 import keyword
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,17 +18,6 @@ from . import rendering
 Ask = Callable[..., dict[str, str]]
 GIVEN = {"project_name": "Acme CRM", "auth_mode": "none", "hosting": "compose"}
 COMMANDS = {"cd", "docker", "pip", "python", "python3", "test", "uv"}  # of a shell and of our own instructions
-
-
-@pytest.fixture(scope="session")
-def questionnaire(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template with its questions and nothing to render but the answers: what it asks is the same, and fast."""
-    folder = tmp_path_factory.mktemp("questionnaire")
-    shutil.copy(rendering.ROOT / "copier.yml", folder)
-    shutil.copytree(rendering.ROOT / "hooks", folder / "hooks")
-    (folder / "template").mkdir()
-    shutil.copy(rendering.TEMPLATE / "{{ _copier_conf.answers_file }}.jinja", folder / "template")
-    return folder
 
 
 @pytest.fixture
@@ -98,29 +86,29 @@ def test_a_name_gives_the_package_in_plain_letters_and_is_kept_as_it_is(ask: Ask
     [
         ("", "Enter a name, such as Acme CRM."),
         ("   ", "Enter a name, such as Acme CRM."),
-        (" Acme", "The name must not begin or end with a space."),
-        ("Acme ", "The name must not begin or end with a space."),
+        (" Acme", "The name must not begin or end with a space; remove it."),
+        ("Acme ", "The name must not begin or end with a space; remove it."),
         ("---", "The name needs a letter, because the package is named after it; enter one such as Acme CRM."),
         (
             "2fast",
             "The package is named after it and cannot begin with a digit; put a word first, such as Acme 2fast.",
         ),
-        ("x" * 51, "The name has 51 characters; shorten it to 50 at most."),
+        ("x" * 51, "The name has 51 characters; shorten it to at most 50."),
         (
             "x" * 41,
-            "The package is named after it and would have 41 characters; shorten the name until it has 40 at most.",
+            "The package is named after it and would have 41 characters; shorten the name until it has at most 40.",
         ),
         (
             "ß" * 21,  # each becomes two letters
-            "The package is named after it and would have 42 characters; shorten the name until it has 40 at most.",
+            "The package is named after it and would have 42 characters; shorten the name until it has at most 40.",
         ),
         (
             "東京",
-            "The name contains 東, which the package cannot be named after; write the name in plain Latin letters.",
+            "The name contains 東, which a package name cannot; write the name in plain Latin letters.",
         ),
         (
             "Acme 🦊",
-            "The name contains 🦊, which the package cannot be named after; write the name in plain Latin letters.",
+            "The name contains 🦊, which a package name cannot; write the name in plain Latin letters.",
         ),
         (
             "class",
@@ -133,12 +121,12 @@ def test_a_name_gives_the_package_in_plain_letters_and_is_kept_as_it_is(ask: Ask
         ),
         (
             "Pydantic Core",
-            'The package would be named "pydantic_core", which the connector itself needs for something else; '
+            'The package would be named "pydantic_core", which the connector itself uses for something else; '
             "choose another name, such as Pydantic Core Connector.",
         ),
         (
             "Con",
-            'The package would be named "con", which Windows keeps for a device; '
+            'The package would be named "con", which Windows reserves for a device; '
             "choose another name, such as Con Connector.",
         ),
     ],
@@ -161,7 +149,7 @@ def test_marks_that_some_rendered_language_would_read_are_refused(ask: Ask, mark
 )
 def test_a_text_is_one_line_of_visible_characters(ask: Ask, question: str, mark: str) -> None:
     words = refusal(ask, question, f"Acme{mark}CRM")
-    assert words.endswith("leave out line breaks, control characters and invisible marks.")
+    assert words.endswith("remove line breaks, control characters and invisible marks.")
 
 
 @pytest.mark.parametrize("name", ["class", "JSON", "Pydantic Core", "Con"])
@@ -232,8 +220,7 @@ def test_every_name_of_a_list_is_refused(ask: Ask, list: str, question: str) -> 
 @pytest.mark.parametrize("name", ["", "Acme", "2fast", "a-b", "a__b", "a_", "_a", "a b", "a.b", "é", "a\nb", "x" * 41])
 def test_a_package_name_that_cannot_be_imported_is_refused(ask: Ask, name: str) -> None:
     assert refusal(ask, "package_name", name) == (
-        "This is no package_name; begin with a letter and use lower-case letters, digits and single underscores, "
-        "40 at most."
+        "The package_name must begin with a letter; use lower-case letters, digits and single underscores, at most 40."
     )
 
 
@@ -247,13 +234,13 @@ def test_a_package_name_that_is_taken_is_refused(ask: Ask, name: str) -> None:
 @pytest.mark.parametrize("name", ["", "Acme", "a_b", "a--b", "-a", "a-", "a/b", "a:1", "a b", "$(id)", "x" * 61])
 def test_an_image_name_that_docker_or_pip_would_not_take_is_refused(ask: Ask, name: str) -> None:
     assert refusal(ask, "image_name", name) == (
-        "This is no image_name; use lower-case letters, digits and single hyphens between them, 60 at most."
+        "The image_name must consist of lower-case letters, digits and single hyphens between them, at most 60."
     )
 
 
 def test_an_image_name_of_a_dependency_is_refused(ask: Ask) -> None:
     assert refusal(ask, "image_name", "pydantic-settings") == (
-        'The distribution would be named "pydantic-settings", which the connector itself needs for something else; '
+        'The distribution would be named "pydantic-settings", which the connector itself uses for something else; '
         "choose another image_name."
     )
 
@@ -261,8 +248,7 @@ def test_an_image_name_of_a_dependency_is_refused(ask: Ask) -> None:
 @pytest.mark.parametrize("name", ["", "Acme", "2fast", "a_b", "a--b", "-a", "a b", "a;b", "../a", "x" * 31])
 def test_a_command_name_that_a_shell_would_not_run_is_refused(ask: Ask, name: str) -> None:
     assert refusal(ask, "command_name", name) == (
-        "This is no command_name; begin with a letter and use lower-case letters, digits and single hyphens, "
-        "30 at most."
+        "The command_name must begin with a letter; use lower-case letters, digits and single hyphens, at most 30."
     )
 
 
@@ -292,9 +278,9 @@ def test_a_description_is_proposed_from_the_name(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("description", "words"),
     [
-        ("", "Enter one sentence that says what the connector does."),
-        (" Finds.", "The description must not begin or end with a space."),
-        ("x" * 301, "The description has 301 characters; shorten it to 300 at most."),
+        ("", "The description is empty; enter one sentence that says what the connector does."),
+        (" Finds.", "The description must not begin or end with a space; remove it."),
+        ("x" * 301, "The description has 301 characters; shorten it to at most 300."),
     ],
 )
 def test_a_description_that_metadata_cannot_hold_is_refused(ask: Ask, description: str, words: str) -> None:
@@ -312,17 +298,17 @@ def test_header_names_are_kept(ask: Ask, names: str) -> None:
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        ("", "Name at least one header, such as X-API-Key."),
+        ("", "No header is named; name at least one, such as X-API-Key."),
         (",", "There is a comma too many; separate the names with single commas."),
         ("X-A,,X-B", "There is a comma too many; separate the names with single commas."),
         ("X-A,", "There is a comma too many; separate the names with single commas."),
-        ("X-A, x-a", '"x-a" is named twice, and header names do not differ by case; name it once.'),
+        ("X-A, x-a", '"x-a" is named twice, and the case of letters does not distinguish headers; name it once.'),
         ("X-A\nX-B", "The names must be one line of visible characters; separate them with commas."),
-        ("a,b,c,d,e,f,g,h,i", "9 headers are named; leave 8 at most."),
+        ("a,b,c,d,e,f,g,h,i", "There are 9 header names; keep at most 8."),
         *(
             (
                 name,
-                f'"{name}" is no header name; use letters, digits and hyphens, beginning with a letter, 60 at most.',
+                f'"{name}" is not a header name; begin with a letter and use letters, digits and hyphens, at most 60.',
             )
             for name in ["X Key", "X-Key: 1", "X_Key", "-X", "1X", "X-Kéy", 'X"', "X;Y", "X{{1}}", "X" * 61]
         ),
@@ -355,7 +341,7 @@ def test_a_target_whose_proxies_write_a_named_header_is_refused(ask: Ask, target
     with pytest.raises(ValueError, match="Invalid choice") as caught:
         ask(auth_mode="headers", headers_names=names, hosting=target)
     assert str(caught.value) == (
-        f"Invalid choice for 'hosting': \"{named}\" is written by proxies of {target}, so what a caller "
+        f"Invalid choice for 'hosting': Proxies of {target} overwrite \"{named}\", so what a caller "
         "sends in it may not arrive; name another header, or choose another target."
     )
     assert ask(auth_mode="headers", headers_names=names, hosting="compose")["hosting"] == "compose"
@@ -419,12 +405,109 @@ def test_a_bad_value_on_the_command_line_ends_with_the_reason_and_writes_nothing
     assert not (tmp_path / "project").exists()
 
 
-def test_a_misspelt_answer_name_is_ignored(questionnaire: Path, tmp_path: Path) -> None:
-    # Copier's behaviour, which no template can change; held here so that a change of it is noticed.
-    data = [f"--data={name}={value}" for name, value in GIVEN.items()]
-    done = rendering.copier("copy", "--defaults", *data, "--data=comand_name=x", questionnaire, tmp_path / "project")
-    assert done.returncode == 0
-    assert recorded(tmp_path / "project")["command_name"] == "connector"
+# ------------------------------------------------------------------------------------------ names that are no question
+
+
+def test_the_names_that_may_be_given_are_the_questions() -> None:
+    computed = {name for name, question in rendering.questions().items() if question.get("when") is False}
+    assert macro_list("questions") == rendering.questions().keys() - computed
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("sorce", '"sorce" (did you mean source?); correct the name and run the command again.'),
+        ("soruce", '"soruce" (did you mean source?); correct the name and run the command again.'),
+        ("comand_name", '"comand_name" (did you mean command_name?); correct the name and run the command again.'),
+        ("Project-Name", '"Project-Name" (did you mean project_name?); correct the name and run the command again.'),
+        ("mode", '"mode" (did you mean auth_mode?); correct the name and run the command again.'),
+        (
+            "name",
+            '"name" (did you mean project_name or headers_names or package_name or image_name or command_name?); '
+            "correct the name and run the command again.",
+        ),
+        *(
+            (
+                name,
+                f'"{shown}"; choose from project_name, project_description, auth_mode, headers_names, '
+                "identity_provider, hosting, source, ci, package_name, image_name, command_name.",
+            )
+            for name, shown in [
+                ("scoped", "scoped"),  # computed, which nobody may give
+                ("", ""),
+                ("Größe\x1b[2J\n", "Größe?[2J?"),
+                ("{{ 1 + 1 }}", "{{ 1 + 1 }}"),
+                ("x" * 500, "x" * 40),
+            ]
+        ),
+    ],
+    ids=lambda text: ascii(text)[:20],
+)
+def test_a_name_that_is_no_question_is_refused_with_the_one_that_was_meant(
+    questionnaire: Path, tmp_path: Path, name: str, words: str
+) -> None:
+    given = [f"--data={known}={value}" for known, value in GIVEN.items()]
+    target = tmp_path / "project"
+    for how in ["--data", "--data-file"]:
+        (tmp_path / "answers.yml").write_text(json.dumps({name: True}))
+        option = f"--data={name}=true" if how == "--data" else f"--data-file={tmp_path / 'answers.yml'}"
+        done = rendering.copier("copy", "--defaults", *given, option, questionnaire, target)
+        first, last = done.stderr.splitlines()  # Copier's own line is the last, and no traceback is above it
+        assert first == f"This template has no question {words}"
+        assert last.startswith("'dict object' has no attribute ")
+        assert done.returncode == 1
+        assert not target.exists()
+
+
+def test_each_name_that_is_no_question_is_refused(questionnaire: Path, tmp_path: Path) -> None:
+    given = ["--data=sorce=blank", "--data=hostng=fly", "--data=project_name=Acme"]
+    done = rendering.copier("copy", *given, questionnaire, tmp_path / "project")
+    assert done.stderr.splitlines() == [
+        'This template has no question "sorce" (did you mean source?) or "hostng" (did you mean hosting?); '
+        "correct the name and run the command again.",
+        "'dict object' has no attribute 'sorce, hostng'",
+    ]
+
+
+def test_a_quiet_copy_says_it_too(questionnaire: Path, tmp_path: Path) -> None:
+    done = rendering.copier("copy", "--quiet", "--defaults", "--data=sorce=blank", questionnaire, tmp_path / "project")
+    assert (done.returncode, done.stdout) == (1, "")
+    [line] = done.stderr.splitlines()
+    assert 'This template has no question "sorce" (did you mean source?); correct the name and run' in line
+
+
+def test_an_update_refuses_a_name_that_is_no_question_and_changes_nothing(project: Path) -> None:
+    done = rendering.copier("update", "--defaults", "--data=hostng=fly", cwd=project)
+    assert done.returncode == 1
+    assert 'This template has no question "hostng" (did you mean hosting?); correct the name' in done.stderr
+    assert "Traceback" not in done.stderr
+    assert rendering.git("status", "--porcelain", cwd=project) == ""
+
+
+def test_an_update_takes_answers_given_by_their_names(project: Path) -> None:
+    done = rendering.copier(
+        "update", "--defaults", "--data=hosting=fly", "--data=package_name=acme", "--data=command_name=crm", cwd=project
+    )
+    assert done.returncode == 0, done.stderr
+    assert [recorded(project)[name] for name in ("hosting", "package_name", "command_name")] == ["fly", "acme", "crm"]
+
+
+@pytest.mark.parametrize("operation", ["update", "recopy"])
+def test_a_recorded_answer_to_a_question_of_another_release_is_let_be(project: Path, operation: str) -> None:
+    with (project / ".copier-answers.yml").open("a", encoding="utf-8") as answers:
+        answers.write("team: crm\n")
+    rendering.commit(project, "an older answer")
+    options = ["--defaults", *(["--overwrite"] if operation == "recopy" else [])]
+    done = rendering.copier(operation, *options, cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert "team" not in recorded(project)
+
+
+def test_the_answers_file_of_a_connector_makes_another(project: Path, tmp_path: Path) -> None:
+    source, answers = tmp_path / "template", project / ".copier-answers.yml"
+    done = rendering.copier("copy", "--defaults", f"--data-file={answers}", source, tmp_path / "other")
+    assert done.returncode == 0, done.stderr
+    assert recorded(tmp_path / "other") == recorded(project)
 
 
 # --------------------------------------------------------------------------------------------- from the keyboard
@@ -443,7 +526,7 @@ def terminal(questionnaire: Path, tmp_path: Path) -> Iterator["pexpect.spawn[str
 def test_a_person_answers_with_keys_and_corrects_a_bad_name(terminal: "pexpect.spawn[str]", tmp_path: Path) -> None:
     terminal.expect("What is the connector called?")
     terminal.send("class\r")
-    terminal.expect('The package would be named "class", a keyword of Python; choose another name')
+    terminal.expect("A Python keyword; add a word.")
     terminal.send(f"{CLEAR_LINE}Café Søk\r")
     terminal.expect("What does it do, in one sentence?")
     terminal.send("\r")
@@ -453,9 +536,9 @@ def test_a_person_answers_with_keys_and_corrects_a_bad_name(terminal: "pexpect.s
     terminal.send(f"{CLEAR_LINE}X-Token, X-Tenant\r")
     terminal.expect("Where will it run?")
     terminal.send("\r")
-    terminal.expect("What stands behind it?")
+    terminal.expect("What does it call?")
     terminal.send(DOWN + "\r")
-    terminal.expect("Who checks each change?")
+    terminal.expect("Which CI system checks each change?")
     terminal.send("\r")
     terminal.expect("Next:")  # without a question for any of the names
     terminal.expect(pexpect.EOF)

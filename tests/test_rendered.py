@@ -87,6 +87,117 @@ def test_a_planted_error_is_rejected(installed: Installed, shared: Path, tmp_pat
     assert finding in said
 
 
+# ------------------------------------------------------------------------------------------------------ the fixtures
+
+OWN_TESTS = """
+import time
+
+import httpx2
+import pytest
+import uvicorn
+from acme_crm.app import create_app
+from acme_crm.settings import Settings
+
+pytestmark = pytest.mark.anyio
+PORTS, SHARED, OVERRIDDEN = [], [], []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _servers():
+    serve = uvicorn.Server.serve
+
+    def serving(server, **options):
+        PORTS.append(server.config.port)
+        return serve(server, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uvicorn.Server, "serve", serving)
+        yield
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_tests_share_an_application(origin, app, headers, number):
+    SHARED.append(app)
+    assert httpx2.get(f"{origin}/health/live").status_code == 200
+    assert "X-Left-Behind" not in headers
+    headers["X-Left-Behind"] = "by another test"
+
+
+class TestSettingsCopied:
+    @pytest.fixture
+    def settings(self, settings):
+        return settings.model_copy(update={"allowed_origins": ("https://mine.example",)})
+
+    @pytest.mark.parametrize("number", range(2))
+    def test_each_test_gets_its_own_application(self, app, origin, number):
+        OVERRIDDEN.append(app)
+        asked = {"Origin": "https://mine.example", "Access-Control-Request-Method": "POST"}
+        assert httpx2.options(f"{origin}/mcp", headers=asked).status_code == 200
+
+
+class TestSettingsFromTheEnvironment:
+    @pytest.fixture
+    def settings(self, settings):
+        more = {"upstream_url": settings.upstream_url} if "upstream_url" in Settings.model_fields else {}
+        return Settings(public_url=settings.public_url, port=settings.port, **more)
+
+    async def test_they_let_the_caller_in(self, app, client):
+        OVERRIDDEN.append(app)
+        assert (await client.list_tools()).tools
+
+
+class TestApplication:
+    @pytest.fixture
+    def app(self, settings, monkeypatch):
+        monkeypatch.setattr("acme_crm.app.register", lambda server: None)
+        return create_app(settings)
+
+    async def test_it_is_used(self, app, client):
+        OVERRIDDEN.append(app)
+        assert not (await client.list_tools()).tools
+
+
+class TestHeaders:
+    @pytest.fixture
+    def headers(self):
+        return {"X-Mine": "yes"}
+
+    def test_they_are_used(self, origin, app, headers):
+        SHARED.append(app)
+        assert headers == {"X-Mine": "yes"}
+
+
+def test_a_server_stops_although_the_clock_was_replaced(origin, monkeypatch):
+    clock = time.monotonic
+    monkeypatch.setattr("time.monotonic", lambda: clock() + 3600)
+    time.sleep(0.3)  # in which the server sets its next timer
+
+
+async def test_afterwards_the_shared_application_answers_again(client, app):
+    SHARED.append(app)
+    assert (await client.list_tools()).tools
+
+
+def test_one_server_served_them_all(settings):
+    assert PORTS.count(settings.port) == 1  # an identity provider has another
+    assert len(set(SHARED)) == 1
+    assert len({*SHARED, *OVERRIDDEN}) == 1 + len(OVERRIDDEN) == 7
+"""
+
+
+@pytest.mark.parametrize("source", ["blank", "rest-api"])
+@pytest.mark.parametrize("mode", rendering.choices("auth_mode"))
+def test_tests_of_a_module_share_a_server_and_owners_override_what_it_is_made_of(
+    installed: Installed, shared: Path, tmp_path: Path, mode: str, source: str
+) -> None:
+    rendered, environment = installed({"auth_mode": mode, "hosting": "compose", "source": source, "ci": "none"})
+    project = shutil.copytree(rendered, tmp_path / "project")
+    (project / "tests/test_own.py").write_text(OWN_TESTS)
+    ending = "-o faulthandler_timeout=60 -o faulthandler_exit_on_timeout=true"  # also if a server does not stop
+    accepted, said = judge("pytest", project, {**environment, "PYTEST_ADDOPTS": f"{ending} tests/test_own.py"}, shared)
+    assert accepted, said
+
+
 # -------------------------------------------------------------------------------------------------- names at the limit
 
 LONG_HEADERS = ", ".join(f"X-{number}-{'Abc' * 18}-Token"[:60] for number in range(8))

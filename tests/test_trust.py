@@ -102,19 +102,31 @@ def test_what_is_recorded_is_the_source_and_the_answers(template: Path, tmp_path
 # -------------------------------------------------------------------------------------------------------------- targets
 
 
-def test_the_next_three_commands_are_said(template: Path, tmp_path: Path) -> None:
+def test_the_next_commands_are_said(template: Path, tmp_path: Path) -> None:
     target = tmp_path / "Mes projets d'été"
     done = rendering.copier("copy", "--defaults", *DATA, "--data=command_name=acme", template, target)
     assert (target / "README.md").exists()
-    said = done.stderr[done.stderr.index("Next:") :].strip().splitlines()
     quoted = str(target).replace("'", "'\"'\"'")
-    assert [line.strip() for line in said] == [
+    assert done.stderr[done.stderr.index("Next:") :].rstrip().splitlines() == [
         "Next:",
         "",
-        f"cd '{quoted}'",
-        "uv venv && uv pip install -r requirements-dev.lock -e .",
-        "uv run acme dev",
+        f"  cd '{quoted}'",
+        "  git init -b main",
+        "  uv venv --allow-existing",
+        "  uv pip install --python .venv -e . \\",
+        "    -r requirements-dev.lock -r requirements-own.lock",
+        "  .venv/bin/acme dev",
+        "",
+        "Ctrl+C stops it. Then commit, because updates need a commit to start from:",
+        "",
+        "  git add .",
+        '  git commit -m "First version"',
     ]
+
+
+def test_a_copy_into_the_folder_where_you_are_says_nothing_of_changing_to_it(template: Path, tmp_path: Path) -> None:
+    done = rendering.copier("copy", "--defaults", *DATA, template, ".", cwd=tmp_path)
+    assert "\n\n  git init -b main\n" in done.stderr[done.stderr.index("Next:") :]
 
 
 def test_files_that_are_there_already_are_kept(template: Path, tmp_path: Path) -> None:

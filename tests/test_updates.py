@@ -94,9 +94,10 @@ def test_an_update_equals_a_fresh_render(
     released: Released, rendered: Rendered, tmp_path: Path, version: str, answers: Answers
 ) -> None:
     project = shutil.copytree(released(version, answers), tmp_path / "project")
+    owned = {name: data for name, data in rendering.files(project).items() if name.startswith(SEEDS)}
     updating.update(project)
     assert updating.conflicts(project) == []
-    assert files(project) == rendering.files(rendered(answers))
+    assert files(project) == {**rendering.files(rendered(answers)), **owned}
 
 
 @pytest.mark.parametrize(("version", "answers"), cases(sample))
@@ -104,13 +105,14 @@ def test_what_owners_change_is_kept_without_a_conflict_and_a_second_update_chang
     released: Released, rendered: Rendered, tmp_path: Path, version: str, answers: Answers
 ) -> None:
     project = edited(released(version, answers), tmp_path / "project")
+    owned = {name: lines for name, lines in content(project).items() if name.startswith(SEEDS)}
     rendering.commit(project, "ours")
     updating.update(project)
     if known := known_conflicts(version, answers):
         assert updating.conflicts(project) == known
         return
     assert updating.conflicts(project) == []
-    fresh = content(edited(rendered(answers), tmp_path / "fresh"))
+    fresh = {**content(edited(rendered(answers), tmp_path / "fresh")), **owned}
     fresh["requirements-own.lock"] = content(project)["requirements-own.lock"]  # up to 0.2.0 there was none to edit
     assert content(project) == fresh
     rendering.commit(project, "update")

@@ -4,6 +4,7 @@
 //   port, path    where it listens; the issuer is http://127.0.0.1:PORT and the path, which may be empty
 //   registration  whether clients may register themselves (RFC 7591)
 //   opaque        whether access tokens are opaque, for introspection by the client `connector` (RFC 7662), and no JWTs
+//   scopes        those that clients may ask for, besides openid and offline_access
 //   lifetime      seconds for which an access token is good
 //   documents     whether the HTTPS URL of its metadata document is a client (client ID metadata documents)
 //   clients       further clients, as RFC 7591 describes them
@@ -11,10 +12,9 @@ import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import Provider from "oidc-provider";
 
-const { port, path, registration, opaque, lifetime, documents, clients } = JSON.parse(process.argv[2]);
+const { port, path, registration, opaque, scopes, lifetime, documents, clients } = JSON.parse(process.argv[2]);
 const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const key = { ...privateKey.export({ format: "jwk" }), kid: randomUUID(), alg: "RS256", use: "sig" };
-const scopes = ["read", "write"];
 
 const provider = new Provider(`http://127.0.0.1:${port}${path}`, {
   clients,
@@ -29,7 +29,7 @@ const provider = new Provider(`http://127.0.0.1:${port}${path}`, {
       enabled: true,
       getResourceServerInfo: (_, resource) => ({
         audience: resource,
-        scope: scopes.join(" "),
+        scope: ["openid", ...scopes].join(" "), // openid too, as other providers give it to whoever asks
         accessTokenFormat: opaque ? "opaque" : "jwt",
         accessTokenTTL: lifetime,
       }),

@@ -1,6 +1,7 @@
 """API keys: who may call, and what a refusal says (RFC 6750 §3, RFC 9110 §11.6.1)."""
 
 import logging
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Set
@@ -15,6 +16,8 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .core.edge.limits import limited
+from .core.edge.observe import fingerprint, note
 from .keys import PREFIX, Key, KeyRing, KeysUnreadable
 from .scopes import Policy, RequireScopes
 from .settings import Settings
@@ -28,7 +31,8 @@ class Authenticate:
     """Let only callers with a valid key reach the protocol layer."""
 
     def __init__(self, app: ASGIApp, settings: Settings, server: MCPServer[Any]) -> None:
-        self.app = AuthContextMiddleware(RequireScopes(app, server, POLICY, challenge))
+        self.guard = RequireScopes(app, server, POLICY, challenge)
+        self.app = AuthContextMiddleware(limited(self.guard, settings.max_body))
         self.keys = KeyRing(settings.api_keys, settings.api_keys_file)
         self.failures = Failures()
 
@@ -45,11 +49,13 @@ class Authenticate:
             logger.error("API_KEYS_FILE cannot be used, so every caller is refused: %s", error)
             return await refuse(503, "the keys cannot be checked now", retry_after=10)(scope, receive, send)
         if known is None:
+            note(caller=claimed_id(key) or fingerprint(key))
             address = scope["client"][0] if scope.get("client") else "unknown"
             logger.warning("refused a key from %s", address)
-            if wait := max(self.failures.count(address), self.failures.count(claimed_id(key))):
+            if wait := max(self.failures.count(address), self.failures.count(f"key {claimed_id(key)}")):
                 return await refuse(429, "too many wrong keys", retry_after=wait)(scope, receive, send)
             return await refuse(401, "invalid_token", challenge("invalid_token"))(scope, receive, send)
+        note(caller=known.id)
         scope = {**scope, "user": user(known), "auth": AuthCredentials(sorted(known.scopes))}
         await self.app(scope, receive, send)
 
@@ -61,7 +67,9 @@ def credentials(headers: Headers) -> set[str]:
 
 
 def claimed_id(key: str) -> str:
-    return "key " + key.removeprefix(PREFIX).partition("_")[0][:12]
+    """The id that a key names, or nothing if it names none."""
+    id = key.removeprefix(PREFIX).partition("_")[0]
+    return id if key.startswith(PREFIX) and re.fullmatch("[0-9a-f]{12}", id) else ""
 
 
 def user(key: Key) -> AuthenticatedUser:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from .scopes import EVERYONE, scopes_of_tools
 from .settings import Settings
+from .tools import register
 
 if TYPE_CHECKING:
     from .dev_idp import Provider
@@ -33,14 +35,24 @@ def credentials(missing: set[str]) -> dict[str, str]:
         return {"Authorization": "Bearer YOUR_TOKEN"}
     provider = identity_provider()
     os.environ |= {"OAUTH_ISSUER": provider.issuer, "OAUTH_AUDIENCE": AUDIENCE, **provider.tokens.settings}
-    provider.scopes = needed_scopes() or SCOPES
+    provider.scopes = needed_scopes()
     return {"Authorization": f"Bearer {provider.issue(scope=' '.join(provider.scopes))}"}
 
 
 def needed_scopes() -> list[str]:
-    """Those that are set for this connector, if any are."""
+    """Every scope that a call may need; one for tools that write is chosen here, unless it is set."""
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
     try:
         settings = Settings()
-    except (ValidationError, SettingsError):
-        return []  # the command says what is wrong
-    return [*settings.oauth_scopes, *settings.oauth_write_scopes]
+        read, write = settings.oauth_scopes, settings.oauth_write_scopes
+    except ValidationError as error:
+        if any(problem["type"] != "missing" for problem in error.errors()):
+            return SCOPES  # the command says what is wrong
+    except SettingsError:
+        return SCOPES
+    if not write:
+        write = ("write",)
+        os.environ["OAUTH_WRITE_SCOPES"] = "write"
+    needed = [*(read or ("read",)), *write, *scopes_of_tools(register)]
+    return [scope for scope in dict.fromkeys(needed) if scope != EVERYONE]

@@ -83,9 +83,19 @@ def scope_tokens(value: tuple[str, ...]) -> tuple[str, ...]:
     """RFC 6749 §3.3; another character would break the challenge that names them."""
     if not all(re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", word) for word in value):
         raise ValueError("must be scopes, separated by spaces and without quotes or backslashes")
+    if "*" in value:
+        raise ValueError("must not contain *, which is no scope")
     return value
+
+
+def write_scope_tokens(value: tuple[str, ...]) -> tuple[str, ...]:
+    """The same, or `*` for every caller."""
+    if "*" in value and len(value) > 1:
+        raise ValueError("must be either scopes or * alone, not both")
+    return value if value == ("*",) else scope_tokens(value)
 
 
 HttpsUrl = Annotated[str, AfterValidator(https_url)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(words)]
 Scopes = Annotated[Words, AfterValidator(scope_tokens)]
+WriteScopes = Annotated[Words, AfterValidator(write_scope_tokens)]

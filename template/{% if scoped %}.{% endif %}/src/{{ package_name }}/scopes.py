@@ -1,16 +1,22 @@
 """Scopes: what a caller who is known may do (RFC 6750 §3.1)."""
 
-import json
+import asyncio
+import logging
 from collections.abc import Callable, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from mcp.server import MCPServer
-from mcp.server.transport_security import DEFAULT_MAX_REQUEST_BODY_SIZE, RequestBodyLimitMiddleware
 from mcp_types import Tool
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .core.edge.limits import REQUEST
+
+logger = logging.getLogger(__name__)
+
+EVERYONE = "*"  # in place of scopes: every caller may
 READS = {"resources/read", "prompts/get"}  # methods that need what a tool which only reads does
 Challenge = Callable[[str, Set[str]], str]  # the `WWW-Authenticate` value for an error and the scopes that are needed
 
@@ -22,15 +28,63 @@ class Policy:
     always: frozenset[str]
     read: frozenset[str]
     write: frozenset[str]
+    common: frozenset[str] = frozenset()  # scopes that any token may hold, so they keep nobody from writing
+    setting: str = ""  # the environment variable that `write` comes from
 
     def needed(self, tool: Tool) -> frozenset[str]:
-        """What a tool needs beyond `always`.
+        """What a tool needs beyond `always`: scopes of its own, or else by what it does. `*` stands for none.
 
-        A tool names scopes of its own with `meta={"scopes": ["orders:refund"]}` where it is registered.
+        Raises:
+            TypeError: Its own scopes are not a list of texts.
         """
-        if tool.meta and "scopes" in tool.meta:
-            return frozenset(tool.meta["scopes"])
-        return self.read if tool.annotations and tool.annotations.read_only_hint else self.write
+        return self.stated(tool) - {EVERYONE}
+
+    def stated(self, tool: Tool) -> frozenset[str]:
+        own = own_scopes(tool)
+        return own if own is not None else self.read if only_reads(tool) else self.write
+
+    def is_closed(self, tool: Tool) -> bool:
+        """Whether nobody may call a tool, since what is set does not say who may."""
+        try:
+            return self.stated(tool) <= self.common and not only_reads(tool)
+        except TypeError:
+            return True
+
+    def is_open(self, tool: Tool) -> bool:
+        """Whether `*` lets every caller call a tool that writes."""
+        return not only_reads(tool) and EVERYONE in self.stated(tool) and self.needed(tool) <= self.common
+
+
+def only_reads(tool: Tool) -> bool:
+    """Whether a tool is marked so; one without the mark may write."""
+    return bool(tool.annotations and tool.annotations.read_only_hint)
+
+
+def own_scopes(tool: Tool) -> frozenset[str] | None:
+    """Those that a tool names with `meta={"scopes": ["orders:refund"]}` where it is registered, if it does.
+
+    Raises:
+        TypeError: They are not a list of texts.
+    """
+    if not tool.meta or "scopes" not in tool.meta:
+        return None
+    scopes = tool.meta["scopes"]
+    if not isinstance(scopes, list | tuple | Set) or not all(isinstance(scope, str) for scope in scopes):
+        raise TypeError(f"the scopes in the meta of {tool.name} are not a list of texts")
+    return frozenset(scopes)
+
+
+def scopes_of_tools(register: Callable[[MCPServer[Any]], None]) -> list[str]:
+    """All scopes that tools name themselves, in order, before the connector runs."""
+    handlers = logging.getLogger().handlers[:]
+    server = MCPServer[Any]("tools")
+    logging.getLogger().handlers[:] = handlers  # the SDK's would write log lines in a form of its own
+    register(server)
+    own: set[str] = set()
+    for tool in asyncio.run(server.list_tools()):
+        with suppress(TypeError):
+            own |= own_scopes(tool) or set()
+    return sorted(own - {EVERYONE})
 
 
 class RequireScopes:
@@ -39,51 +93,60 @@ class RequireScopes:
     def __init__(self, app: ASGIApp, server: MCPServer[Any], policy: Policy, challenge: Challenge) -> None:
         self.app, self.server, self.policy, self.challenge = app, server, policy, challenge
         self.known: dict[str, frozenset[str]] = {}
-        self.limited = RequestBodyLimitMiddleware(self._check, DEFAULT_MAX_REQUEST_BODY_SIZE)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.limited(scope, receive, send)
+        self.closed: set[str] = set()  # names of tools that nobody may call
 
     async def needs(self) -> dict[str, frozenset[str]]:
-        """What each tool needs, by its name. Read once: tools never change while the connector runs."""
-        self.known = self.known or {tool.name: self.policy.needed(tool) for tool in await self.server.list_tools()}
+        """What each tool needs, by its name. Read once: tools rarely change while the connector runs."""
+        return self.known or await self._look()
+
+    async def _look(self) -> dict[str, frozenset[str]]:
+        tools = await self.server.list_tools()
+        self.closed = {tool.name for tool in tools if self.policy.is_closed(tool)}
+        self.known = {tool.name: self.policy.needed(tool) for tool in tools if tool.name not in self.closed}
         return self.known
 
-    async def _check(self, scope: Scope, receive: Receive, send: Send) -> None:
-        message = await receive()  # the whole body: the limit has collected it
-        if message["type"] != "http.request" or message.get("more_body"):
-            return  # the client left before it had sent all
-        try:
-            requests = parse(message["body"])
-        except (ValueError, RecursionError):
-            # What cannot be read here must not be read differently behind.
-            error = {"jsonrpc": "2.0", "id": None, "error": {"code": -32700, "message": "Parse error"}}
-            return await JSONResponse(error, 400)(scope, receive, send)
-        called = [str(params.get("name")) for method, params in requests if method == "tools/call"]
+    async def problem(self) -> str | None:
+        """Why the connector must not start, or None: tools that write, and scopes that do not say who may call them.
+
+        Where `*` lets every caller write, the log says so.
+        """
+        tools = await self.server.list_tools()
+        closed = [tool for tool in tools if self.policy.is_closed(tool)]
+        if by_setting := [tool.name for tool in closed if "scopes" not in (tool.meta or {})]:
+            common = " ".join(sorted(self.policy.write))
+            return (
+                f"{self.policy.setting} {f'names only what every login has ({common})' if common else 'is empty'}, "
+                f"and these tools write: {', '.join(by_setting)}; "
+                "set it to the scopes that a caller needs to write, or to * to let every caller write"
+            )
+        if closed:
+            return (
+                f"the scopes in the meta of {', '.join(tool.name for tool in closed)} keep nobody out; "
+                'name some as a list, such as ["orders:refund"], or ["*"] to let every caller write'
+            )
+        if everyone := [tool.name for tool in tools if self.policy.is_open(tool)]:
+            logger.warning("every caller may write, because * is set for these tools: %s", ", ".join(everyone))
+        return None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Not from `Mcp-Method`, which a request of the 2025 protocol versions may lack or forge.
+        request = scope[REQUEST]
+        method, params = request.get("method"), request.get("params") or {}
         needed = self.policy.always
-        if any(method in READS for method, _ in requests):
+        if method in READS:
             needed = needed | self.policy.read
-        if called:
-            known = await self.needs()
-            needed = needed.union(*(known.get(name, self.policy.write) for name in called))
+        if method == "tools/call":
+            name, known = str(params.get("name")), await self.needs()
+            if name not in known:
+                known = await self._look()  # a tool may have come since
+            if name in self.closed:
+                logger.error("nobody may call %s: %s", name, await self.problem())
+                return await self._refuse(needed)(scope, receive, send)
+            needed = needed | known.get(name, self.policy.write)
         if not needed <= set(scope["auth"].scopes):
-            headers = {"WWW-Authenticate": self.challenge("insufficient_scope", needed), "Cache-Control": "no-store"}
-            return await JSONResponse({"error": "insufficient_scope"}, 403, headers)(scope, receive, send)
-        await self.app(scope, replay(message, receive), send)
+            return await self._refuse(needed)(scope, receive, send)
+        await self.app(scope, receive, send)
 
-
-def parse(body: bytes) -> list[tuple[object, dict[str, Any]]]:
-    """Method and parameters of each request; not from `Mcp-Method`, which a 2025-era request may lack or forge."""
-    parsed = json.loads(body) if body.strip() else []
-    requests = [request for request in (parsed if isinstance(parsed, list) else [parsed]) if isinstance(request, dict)]
-    return [(r.get("method"), params if isinstance(params := r.get("params"), dict) else {}) for r in requests]
-
-
-def replay(first: Message, receive: Receive) -> Receive:
-    """The message that was taken, then the rest."""
-    messages = iter([first])
-
-    async def again() -> Message:
-        return next(messages, None) or await receive()
-
-    return again
+    def _refuse(self, needed: Set[str]) -> JSONResponse:
+        headers = {"WWW-Authenticate": self.challenge("insufficient_scope", needed), "Cache-Control": "no-store"}
+        return JSONResponse({"error": "insufficient_scope"}, 403, headers)

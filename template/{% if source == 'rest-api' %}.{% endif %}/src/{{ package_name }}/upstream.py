@@ -19,6 +19,7 @@ import pydantic_core
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from .core.source.report import Path, upstream_failed
 from .settings import Settings
 
 TIMEOUT = httpx2.Timeout(15.0, connect=5.0)  # seconds without a byte
@@ -88,11 +89,17 @@ class Upstream:
 
     async def reachable(self) -> bool:
         """Whether the API answers at all; no credential is sent."""
+        began = time.monotonic()
+        cause: int | Exception
         try:
             async with self._http.stream("GET", self._health_path) as answer:
-                return answer.status_code < 500
-        except httpx2.HTTPError:
-            return False
+                cause = answer.status_code
+        except httpx2.HTTPError as error:
+            cause = error
+        if isinstance(cause, int) and cause < 500:
+            return True
+        upstream_failed("GET", self._http.base_url.host, self._health_path, cause, time.monotonic() - began)
+        return False
 
     async def request(
         self, method: str, path: str, params: Mapping[str, Any] | None = None, body: object = None
@@ -104,13 +111,15 @@ class Upstream:
         """
         given = {name: value for name, value in (params or {}).items() if value not in (None, "")}
         headers = httpx2.Headers(self._credentials(), encoding="latin-1")  # byte for byte as they came
-        request = self._http.build_request(method, path, params=given, json=body, headers=headers)
+        try:
+            request = self._http.build_request(method, path, params=given, json=body, headers=headers)
+        except httpx2.InvalidURL:
+            raise UpstreamError("This is too long to ask for. Use a shorter id or query.") from None
         began = time.monotonic()
         for attempt in range(1, ATTEMPTS + 1):
             wait = pause(attempt)
             try:
-                async with asyncio.timeout(DEADLINE):
-                    status, answered, content = await self._send(request)
+                status, answered, content = await self._attempt(request, path)
             except UNSENT as error:
                 if last(attempt, began):
                     raise UpstreamError("The system behind cannot be reached. Try again in a minute.") from error
@@ -129,6 +138,19 @@ class Upstream:
             await asyncio.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
+    async def _attempt(self, request: httpx2.Request, path: str) -> tuple[int, httpx2.Headers, bytes]:
+        """Send a request once. If that fails, the log says why: the status, or what happened in its place."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(DEADLINE):
+                status, headers, content = await self._send(request)
+        except (httpx2.HTTPError, TimeoutError, UpstreamError) as error:
+            upstream_failed(request.method, request.url.host, path, error, time.monotonic() - began)
+            raise
+        if status >= 300:
+            upstream_failed(request.method, request.url.host, path, status, time.monotonic() - began)
+        return status, headers, content
+
     async def _send(self, request: httpx2.Request) -> tuple[int, httpx2.Headers, bytes]:
         answer = await self._http.send(request, stream=True)
         content = bytearray()
@@ -142,8 +164,8 @@ class Upstream:
         return answer.status_code, answer.headers, bytes(content)
 
 
-def path(template: str, **values: str) -> str:
-    """A path in which each value stays in its own segment (RFC 3986 §3.3).
+def path(template: str, **values: str) -> Path:
+    """A path in which each value stays in its own segment (RFC 3986 §3.3), and out of the log.
 
     Raises:
         UpstreamError: A value is empty or a dot segment, which would name another path.
@@ -151,7 +173,7 @@ def path(template: str, **values: str) -> str:
     for name, value in values.items():
         if value in {"", ".", ".."}:
             raise UpstreamError(f"The {name} must not be {value!r}. Use one that a search returned.")
-    return template.format_map({name: quote(value, safe="") for name, value in values.items()})
+    return Path(template, {name: quote(value, safe="") for name, value in values.items()})
 
 
 def read(status: int, headers: httpx2.Headers, content: bytes) -> Any:

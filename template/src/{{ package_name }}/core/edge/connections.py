@@ -1,0 +1,137 @@
+"""What a connection may cost before there is a request. uvicorn has no setting for any of this."""
+
+import asyncio
+import logging
+from functools import cache
+
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+logger = logging.getLogger(__name__)
+
+WITHIN = 10.0  # seconds for a header section, and for the rest of a request that is answered already
+HEADER_BYTES = 64 * 1024  # of one header section, and of trailers and chunk framing
+HEADER_FIELDS = 100
+FRAMING = 8  # bytes of framing for each byte of a body; chunks of one byte need five
+CONNECTIONS = 2_000  # open at once; fewer where the process may open fewer files
+SPARE_FILES = 100  # descriptors left for everything else
+BACKLOG = 16  # connections that asyncio accepts in one turn; four turns later at most, those that must go are closed
+QUEUE = 2_048  # connections that the system keeps until they are accepted
+HEALTH = b"/health/"
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's protocol, with limits on the time, the size and the number of connections.
+
+    Over the limit of connections, the one that has waited longest for its caller is closed. If none waits, a new
+    caller gets a 503. Health probes are always answered: a busy connector must not be taken for a dead one.
+    """
+
+    waiting_since: float | None = None  # loop time; None while the caller waits for the connector
+    in_headers = True
+    fields = header_bytes = 0
+    undelivered = delivered = 0  # bytes received, without and with an effect on the body
+    watcher: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.waiting_since = self.loop.time()
+        self.watch()
+        if len(self.connections) > most_connections():
+            waiting = {c: c.waiting_since for c in self.connections if isinstance(c, Connection) and c is not self}
+            since = {c: moment for c, moment in waiting.items() if moment is not None}
+            if since:
+                longest = min(since, key=since.__getitem__)
+                longest.waiting_since = None  # it leaves `connections` later, and the next must end another
+                longest.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.watcher:
+            self.watcher.cancel()
+        super().connection_lost(exc)
+
+    def watch(self) -> None:
+        """Close the connection when its caller is late. One timer a connection costs less than one a request."""
+        late = self.waiting_since is not None and self.loop.time() - self.waiting_since >= WITHIN
+        answered = self.cycle is not None and self.cycle.response_complete and self.cycle.more_body
+        if late and (self.in_headers or answered):
+            self.transport.abort()
+        else:
+            self.watcher = self.loop.call_later(WITHIN / 2, self.watch)
+
+    def data_received(self, data: bytes) -> None:
+        self.undelivered += len(data)
+        super().data_received(data)
+        if self.undelivered > 2 * HEADER_BYTES + FRAMING * self.delivered:
+            logger.warning("closed a connection: headers, trailers or chunk framing over %d bytes", HEADER_BYTES)
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.waiting_since, self.in_headers = self.loop.time(), True
+        self.fields = self.header_bytes = self.undelivered = self.delivered = 0
+
+    def on_url(self, url: bytes) -> None:
+        self.header_bytes += len(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.in_headers:
+            return  # trailers are no headers (RFC 9110 §6.5.1)
+        self.fields += 1
+        self.header_bytes += len(name) + len(value) + 4
+        if self.fields <= HEADER_FIELDS:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self.in_headers = False
+        usual = self.app
+        if self.fields > HEADER_FIELDS or self.header_bytes > HEADER_BYTES:
+            self.url = b"/"  # uvicorn parses what it may not keep
+            self.app = refusal(431, f"A request may have {HEADER_FIELDS} header fields of {HEADER_BYTES} bytes.")
+        elif len(self.connections) > most_connections() and not self.url.startswith(HEALTH):
+            self.app = refusal(503, "Too many connections are open. Try again in a few seconds.", "5")
+        super().on_headers_complete()
+        self.app = usual
+
+    def on_body(self, body: bytes) -> None:
+        self.undelivered -= len(body)
+        self.delivered += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self.waiting_since = self.loop.time() if self.cycle.response_complete else None
+
+    def on_response_complete(self) -> None:
+        self.waiting_since = None if self.pipeline else self.loop.time()
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.waiting_since = self.loop.time()  # for a caller that does not read
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.waiting_since = None
+
+
+def refusal(status: int, why: str, retry_after: str | None = None) -> ASGIApp:
+    """An application that refuses every request and closes the connection."""
+    logger.warning("answered %d: %s", status, why)
+    headers = {"Connection": "close"} | ({"Retry-After": retry_after} if retry_after else {})
+    return PlainTextResponse(why, status, headers)
+
+
+@cache
+def most_connections() -> int:
+    """How many connections may be open at once."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return CONNECTIONS
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if files == resource.RLIM_INFINITY:
+        return CONNECTIONS
+    return max(1, min(CONNECTIONS, files - SPARE_FILES))

@@ -1,0 +1,218 @@
+"""What a request may cost before anybody reads it.
+
+These stand behind the check of credentials, so that strangers hold no memory, and before everything that parses.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pydantic_core
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .observe import note
+
+MAX_VALUES = 10_000  # JSON values in a request; text of any length is one
+MAX_DEPTH = 64
+MAX_METHOD = 128  # characters
+MAX_ID = 256  # characters, or bits
+WITHIN = 10.0  # seconds for a body to arrive
+SMALL = 64 * 1024  # bytes; a body up to here never waits for others
+SHARED = 16 * 1024 * 1024  # bytes that all larger bodies may hold while they arrive
+REQUEST = "mcp.request"  # where the parsed request stands in the scope
+
+INFINITE = re.compile(rb"\d[eE]\+?\d{2}|\d{300}")  # every number that is infinite as a float looks so, and few others
+STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+INVALID_REQUEST, PARSE_ERROR = -32600, -32700  # JSON-RPC 2.0 §5.1
+
+
+class Refused(Exception):
+    """A request that goes no further: an HTTP status, one sentence, and the code of a JSON-RPC error."""
+
+    def __init__(self, status: int, why: str, code: int = INVALID_REQUEST) -> None:
+        super().__init__(why)
+        self.status, self.why, self.code = status, why, code
+
+
+def as_json_rpc(refused: Refused) -> Response:
+    error = {"jsonrpc": "2.0", "id": None, "error": {"code": refused.code, "message": refused.why}}
+    headers = {"Retry-After": "5"} if refused.status == 503 else {}
+    if refused.status == 408:
+        headers["Connection"] = "close"
+    return JSONResponse(error, refused.status, headers)
+
+
+def limited(app: ASGIApp, most: int) -> ASGIApp:
+    """An MCP endpoint that sees only messages of a bearable size, the parsed one as `scope["mcp.request"]`."""
+    return WholeBody(OneRequest(app), most)
+
+
+class WholeBody:
+    """Pass a request on with its whole body in one message.
+
+    A body over `most` bytes gets a 413, one that takes over 10 seconds a 408. Large ones get a 503 while others hold
+    what they may hold together.
+    """
+
+    def __init__(self, app: ASGIApp, most: int, refuse: Callable[[Refused], Response] = as_json_rpc) -> None:
+        self.app, self.most, self.refuse = app, most, refuse
+        self.shared = max(SHARED, 4 * most)
+        self.held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+            if declared.isdigit() and int(declared[:20]) > self.most:
+                raise self.too_large()
+            body = await self.collect(receive)
+        except Refused as refused:
+            return await self.refuse(refused)(scope, receive, send)
+        if body is not None:
+            await self.app(scope, replay({"type": "http.request", "body": body, "more_body": False}, receive), send)
+
+    def too_large(self) -> Refused:
+        return Refused(413, f"The body is over {self.most:,} bytes. Send less.")
+
+    async def collect(self, receive: Receive) -> bytes | None:
+        """The body, or None if the caller left before its end."""
+        parts: list[bytes] = []
+        size = held = 0
+        try:
+            async with asyncio.timeout(WITHIN):
+                more = True
+                while more:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        return None
+                    parts.append(message.get("body", b""))
+                    more = message.get("more_body", False)
+                    size += len(parts[-1])
+                    if size > self.most:
+                        raise self.too_large()
+                    if size > SMALL and more:
+                        self.held, held = self.held + size - held, size
+                        if self.held > self.shared:
+                            raise Refused(503, "Too many large requests arrive at once. Try again in a few seconds.")
+        except TimeoutError:
+            raise Refused(408, f"The body did not arrive within {WITHIN:.0f} seconds. Send it again.") from None
+        finally:
+            self.held -= held
+        return b"".join(parts)
+
+
+class OneRequest:
+    """Pass a JSON-RPC message on that is small enough to parse, parsed as `scope["mcp.request"]`.
+
+    Everything else is answered here, so that neither the protocol layer nor a tool spends time on it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        message = await receive()
+        try:
+            request = parse(message["body"])
+        except Refused as refused:
+            return await as_json_rpc(refused)(scope, receive, send)
+        params = request.get("params")
+        name = params.get("name") if isinstance(params, dict) and request.get("method") == "tools/call" else None
+        note(method=request.get("method"), tool=name)
+        await self.app({**scope, REQUEST: request}, replay(message, receive), send)
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """One JSON-RPC message.
+
+    Raises:
+        Refused: It is too complex, is not JSON, or is not one request, notification or response.
+    """
+    measure(body)
+    try:
+        # Stricter than `json`: UTF-8 alone, and neither NaN nor lone surrogates, which no answer could repeat.
+        request = pydantic_core.from_json(body, allow_inf_nan=False)
+        if INFINITE.search(body):
+            json.dumps(request, allow_nan=False)
+    except ValueError:
+        raise Refused(400, "The body is not valid JSON in UTF-8, with finite numbers.", PARSE_ERROR) from None
+    if isinstance(request, list):
+        raise Refused(400, "Batches are not supported. Send one request at a time.")
+    if not isinstance(request, dict) or request.get("jsonrpc") != "2.0":
+        raise Refused(400, 'The body must be one JSON-RPC 2.0 object, with "jsonrpc": "2.0".')
+    if not valid_id(request.get("id")):
+        raise Refused(400, f'"id" must be a whole number or text of at most {MAX_ID} characters.')
+    if "method" not in request:
+        if not is_response(request):
+            raise Refused(400, '"method" is missing. Name the method to call, such as "tools/list".')
+    elif not isinstance(request["method"], str) or len(request["method"]) > MAX_METHOD:
+        raise Refused(400, f'"method" must be text of at most {MAX_METHOD} characters.')
+    elif not isinstance(request.get("params"), dict | None):
+        raise Refused(400, '"params" must be an object.')
+    elif request.get("id") is None and not request["method"].startswith("notifications/"):
+        raise Refused(400, '"id" is missing. Only notifications have none.')
+    return request
+
+
+def valid_id(id: object) -> bool:
+    if isinstance(id, str):
+        return len(id) <= MAX_ID
+    return id is None or (type(id) is int and id.bit_length() <= MAX_ID)
+
+
+def is_response(message: dict[str, Any]) -> bool:
+    """Whether it answers a request (JSON-RPC 2.0 §5)."""
+    error = message.get("error")
+    failed = isinstance(error, dict) and type(error.get("code")) is int and isinstance(error.get("message"), str)
+    return "id" in message and (isinstance(message.get("result"), dict) or failed)
+
+
+def measure(*texts: bytes) -> None:
+    """Refuse JSON that costs much to parse, to validate or to complain about, without parsing it.
+
+    Raises:
+        Refused: The texts have too many values together, or one has too many levels.
+    """
+    opened = sum(text.count(b"[") + text.count(b"{") for text in texts)
+    if opened <= MAX_DEPTH and opened + sum(text.count(b",") for text in texts) <= MAX_VALUES:
+        return  # almost always; signs inside of strings are counted too, and are few
+    bare = [outside_strings(text) for text in texts]
+    if sum(text.count(sign) for text in bare for sign in (b",", b"[", b"{")) > MAX_VALUES:
+        raise too_many_values()
+    for text in bare:
+        depth = 0
+        for bracket in text.translate(None, NOT_BRACKETS):
+            depth += 1 if bracket in b"[{" else -1
+            if depth > MAX_DEPTH:
+                raise Refused(400, f"The JSON is nested deeper than {MAX_DEPTH} levels. Send a flatter request.")
+            if depth < 0:
+                break  # no JSON: nobody reads on from here
+
+
+def outside_strings(text: bytes) -> bytes:
+    parts, end = [], 0
+    for found in STRINGS.finditer(text):
+        parts.append(text[end : found.start()])
+        end = found.end()
+        if len(parts) > 2 * MAX_VALUES:  # each value may have a key
+            raise too_many_values()
+    parts.append(text[end:])
+    return b"".join(parts)
+
+
+def too_many_values() -> Refused:
+    return Refused(400, f"The request has more than {MAX_VALUES:,} JSON values. Split it into several.")
+
+
+def replay(first: Message, receive: Receive) -> Receive:
+    """The message that was taken, then the rest."""
+    messages = iter([first])
+
+    async def again() -> Message:
+        return next(messages, None) or await receive()
+
+    return again

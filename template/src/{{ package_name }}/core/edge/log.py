@@ -1,0 +1,55 @@
+"""The log: one handler for all, whose lines have an end and whose beginnings are the connector's own."""
+
+import logging
+import re
+
+LONGEST = 4_000  # characters of one record, with its traceback
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+MARGIN = "\n  | "  # begins each line of a traceback, so that no line begins with what somebody sent
+
+# Characters that end a line, move the cursor or turn the direction of text, and halves of characters.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+class Lines(logging.Formatter):
+    """Escapes control characters, and cuts what is too long in its middle: a traceback says most at its end."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        begin = logging.Formatter.format(self, stripped(record, cut(record.getMessage(), LONGEST)))
+        text = escaped(begin)
+        if record.exc_info and record.exc_info[0]:
+            trace = cut(self.formatException(record.exc_info), LONGEST)
+            text += MARGIN + MARGIN.join(map(escaped, trace.split("\n")))
+        return cut(text, LONGEST)
+
+
+def stripped(record: logging.LogRecord, message: str) -> logging.LogRecord:
+    """The record with its message alone."""
+    copy = logging.makeLogRecord(record.__dict__)
+    copy.msg, copy.args, copy.exc_info, copy.exc_text, copy.stack_info = message, (), None, None, None
+    return copy
+
+
+def escaped(text: str) -> str:
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
+
+
+def cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    note = f" … ({len(text):,} characters) … "
+    head = (most - len(note)) // 2
+    return text[:head] + note + text[len(text) - (most - len(note) - head) :]
+
+
+def configure(level: str) -> None:
+    """Send everything to one handler on standard error; libraries say only what this connector does not say itself."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(Lines(FORMAT))
+    logging.basicConfig(level=level, handlers=[handler])
+    logging.captureWarnings(True)
+    for name in ("httpx2", "httpcore2", "sse_starlette", "mcp.server.streamable_http"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # URLs, headers, and a line for each request
+    logging.getLogger("mcp").setLevel(max(logging.INFO, logging.getLevelNamesMapping()[level]))  # DEBUG has results
+    logging.getLogger("mcp.server.mcpserver.server").addFilter(lambda record: record.levelno > logging.INFO)
+    logging.getLogger("mcp.server.transport_security").setLevel(logging.ERROR)  # the line of the request says it

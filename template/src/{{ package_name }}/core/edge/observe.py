@@ -1,0 +1,140 @@
+"""One line for each request: who asked for what, and how it ended. Never an argument, a result or a credential.
+
+Who asked is the id of their key, a fingerprint of their credential, or one of their address where they showed none.
+"""
+
+import hashlib
+import hmac
+import json
+import logging
+import re
+import secrets
+import time
+from contextvars import ContextVar
+from typing import Any
+
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
+from pydantic import ValidationError
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+requests = logging.getLogger("connector.request")
+
+SALT = secrets.token_bytes(16)  # of this process: fingerprints differ between replicas and after a restart
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+PLAIN = re.compile(r"[\w./:@*+-]+", re.ASCII)
+LONGEST = 64  # characters of a value that a stranger chose
+HEALTH = "/health/"
+REFUSED = {401: "refused_401", 403: "refused_403", 421: "refused_host", 429: "refused_429", 503: "unavailable"}
+
+# One request: the ASGI layer makes it, and what stands further in fills it, in whatever task that runs.
+current: ContextVar[dict[str, Any] | None] = ContextVar("current", default=None)
+
+
+def note(**fields: object) -> None:
+    """Add what is known now to the line of this request; what is None is left out."""
+    if (record := current.get()) is not None:
+        record.update({name: value for name, value in fields.items() if value is not None})
+
+
+def fingerprint(*values: str) -> str:
+    """Eight hex digits that tell callers apart and do not give them away."""
+    return hmac.new(SALT, "\0".join(values).encode(errors="replace"), hashlib.sha256).hexdigest()[:8]
+
+
+class Observe:
+    """Outermost: write the line when the answer has gone or the caller has, and give the request an id.
+
+    An `X-Request-ID` that the caller or a proxy sent is kept. Health probes get a line only when they fail.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
+        record: dict[str, Any] = {"id": given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)}
+        began = time.perf_counter()
+        status, left, whole = 0, False, False
+
+        async def receiving() -> Message:
+            nonlocal left
+            message = await receive()
+            left = left or message["type"] == "http.disconnect"
+            return message
+
+        async def sending(message: Message) -> None:
+            nonlocal status, whole
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [*message.get("headers", []), (b"x-request-id", record["id"].encode())]
+                message = {**message, "headers": headers}
+            else:
+                whole = not message.get("more_body", False)
+            await send(message)
+
+        token = current.set(record)
+        try:
+            await self.app(scope, receiving, sending)
+        except BaseException as error:
+            record["outcome"], record["error"] = failure(error)
+            raise
+        finally:
+            current.reset(token)
+            record.setdefault("caller", fingerprint(scope["client"][0] if scope.get("client") else ""))
+            if left and not whole:
+                record["outcome"] = "cancelled"
+            record.setdefault("outcome", REFUSED.get(status) or ended(status))
+            if not scope["path"].startswith(HEALTH) or status >= 400:
+                level = LEVELS.get(record["outcome"], logging.WARNING)
+                requests.log(level, "%s", line(scope, record, status, time.perf_counter() - began))
+
+
+def ended(status: int) -> str:
+    return "ok" if status < 400 else "invalid" if status < 500 else "error"
+
+
+LEVELS = {"error": logging.ERROR} | dict.fromkeys(("ok", "input_required", "tool_error", "cancelled"), logging.INFO)
+
+
+def line(scope: Scope, record: dict[str, Any], status: int, seconds: float) -> str:
+    """`tools/call get_record caller=3f9c1a2b outcome=ok status=200 ms=12.3 id=…`"""
+    asked = [record.get("method") or f"{scope['method']} {plain(scope['path'])}", record.get("tool")]
+    rest = {name: record.get(name) for name in ("caller", "outcome", "error")}
+    rest |= {"status": status or None, "ms": f"{seconds * 1000:.1f}", "id": record["id"]}
+    words = [plain(str(word)) if " /" not in str(word) else str(word) for word in asked if word is not None]
+    return " ".join([*words, *(f"{name}={plain(str(value))}" for name, value in rest.items() if value is not None)])
+
+
+def plain(value: str) -> str:
+    """The value, or its beginning as a JSON string if it could be taken for something else."""
+    short = value if len(value) <= LONGEST else value[:LONGEST] + "…"
+    return short if PLAIN.fullmatch(short) else json.dumps(short)
+
+
+async def observe_message(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Server middleware, outermost: how a message ended."""
+    try:
+        result = await call_next(ctx)
+    except BaseException as error:
+        outcome, code = failure(error)
+        note(outcome=outcome, error=code)
+        raise
+    if isinstance(result, dict):
+        failed, kind = result.get("isError") is True, result.get("resultType")
+    else:
+        failed, kind = getattr(result, "is_error", False) is True, getattr(result, "result_type", None)
+    note(outcome="tool_error" if failed else "input_required" if kind == "input_required" else "ok")
+    return result
+
+
+def failure(error: BaseException) -> tuple[str, str]:
+    """The outcome, and the JSON-RPC code or the name of the exception."""
+    if isinstance(error, MCPError):
+        return "error" if error.code == INTERNAL_ERROR else "invalid", str(error.code)
+    if isinstance(error, ValidationError):
+        return "invalid", str(INVALID_PARAMS)
+    return "error" if isinstance(error, Exception) else "cancelled", type(error).__qualname__

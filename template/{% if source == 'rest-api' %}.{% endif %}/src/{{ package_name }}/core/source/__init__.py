@@ -1,0 +1,1 @@
+"""The upstream API, which stands behind the tools."""
