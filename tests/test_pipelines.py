@@ -1,5 +1,6 @@
 """The rendered pipelines, run as they stand: green after a first commit, with no account to deploy to."""
 
+import re
 import shutil
 import sys
 import tomllib
@@ -9,7 +10,7 @@ import pytest
 
 from . import rendering
 from .pipelines import GitHub, GitLab, Here, holds, origin, read
-from .rendering import Answers, Rendered, git
+from .rendering import Answers, Installed, Rendered, git
 
 pytestmark = pytest.mark.pipelines
 
@@ -181,6 +182,21 @@ def test_a_wrong_condition_is_found(rendered: Rendered, tmp_path: Path, ci: str,
 )
 def test_conditions_are_read_as_github_reads_them(condition: str, expected: bool) -> None:
     assert holds(condition, "job", {"vars": {"A": "x"}, "github": {"event_name": "push"}}) == expected
+
+
+@every_connector
+def test_what_its_owner_sets_for_deployments_fails_no_check(installed: Installed, locks: str) -> None:
+    """GitLab gives a project's variables to every job, so also to the one that runs the tests."""
+    project, environment = installed({**CONNECTORS[locks], "ci": "gitlab"})
+    named = {
+        name
+        for file in (".gitlab/deploy.yml", ".env.example")
+        for name in re.findall(r"\b[A-Z][A-Z_]{3,}\b", (project / file).read_text())
+    }
+    assert {"PUBLIC_URL", "SMOKE_HEADERS", "LOG_LEVEL"} <= named
+    given = {**dict.fromkeys(named, "x"), "SMOKE_HEADERS": "X-API-Key: of-the-one-that-is-deployed"}
+    done = rendering.run(project, {**given, **environment}, "pytest", "-q", "-p", "no:cacheprovider")
+    assert done.returncode == 0, done.stdout
 
 
 # ------------------------------------------------------------------------------------------ locks, on every Python
