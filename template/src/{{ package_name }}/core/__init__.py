@@ -1,1 +1,1 @@
-"""What the template keeps: updates replace it."""
+"""Code that the template maintains: updates replace it, so put yours elsewhere."""

@@ -67,7 +67,7 @@ def credentials(headers: Headers) -> set[str]:
 
 
 def claimed_id(key: str) -> str:
-    """The id that a key names, or nothing if it names none."""
+    """The id in a key, or an empty string if it has none."""
     id = key.removeprefix(PREFIX).partition("_")[0]
     return id if key.startswith(PREFIX) and re.fullmatch("[0-9a-f]{12}", id) else ""
 
@@ -93,9 +93,9 @@ def refuse(status: int, error: str, authenticate: str | None = None, retry_after
 
 
 class Failures:
-    """Counts wrong keys for each address and key id, and says from when on to slow down.
+    """Counts wrong keys for each address and key id, and limits further attempts.
 
-    A valid key is never held up, so nobody can lock its owner out. In memory: each replica counts for itself.
+    A valid key is never delayed, so nobody can lock its owner out. The counts are in memory, separate in each replica.
     """
 
     LIMIT, WINDOW, REMEMBERED = 20, 60.0, 10_000  # wrong keys, seconds, addresses and ids

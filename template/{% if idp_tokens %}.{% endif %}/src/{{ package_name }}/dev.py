@@ -1,4 +1,4 @@
-"""What `dev` puts in the place of an identity provider: one on this machine."""
+"""The identity provider that `dev` uses if none is set: one on this machine."""
 
 import functools
 import os
@@ -30,7 +30,7 @@ def identity_provider() -> "Provider":
 
 
 def credentials(missing: set[str]) -> dict[str, str]:
-    """Headers for a caller's requests. Where no issuer is set, one is started, and a token of its taken."""
+    """Headers for a caller's requests. If no issuer is set, this starts one and gets a token from it."""
     if "oauth_issuer" not in missing:
         return {"Authorization": "Bearer YOUR_TOKEN"}
     provider = identity_provider()
@@ -40,7 +40,7 @@ def credentials(missing: set[str]) -> dict[str, str]:
 
 
 def needed_scopes() -> list[str]:
-    """Every scope that a call may need; one for tools that write is chosen here, unless it is set."""
+    """Every scope that any call requires. If OAUTH_WRITE_SCOPES is not set, this sets it to `write`."""
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     try:
@@ -48,7 +48,7 @@ def needed_scopes() -> list[str]:
         read, write = settings.oauth_scopes, settings.oauth_write_scopes
     except ValidationError as error:
         if any(problem["type"] != "missing" for problem in error.errors()):
-            return SCOPES  # the command says what is wrong
+            return SCOPES  # load() reports what is wrong
     except SettingsError:
         return SCOPES
     if not write:

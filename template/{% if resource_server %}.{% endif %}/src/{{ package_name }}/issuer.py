@@ -11,7 +11,7 @@ LONGEST = 16 * 1024  # characters of a token
 
 
 class IssuerUnavailable(Exception):
-    """Nobody can be asked whether a token is good; the message says why."""
+    """The issuer cannot be asked, so no token can be checked; the message says why."""
 
 
 async def read(http: httpx2.AsyncClient, url: str) -> Any:
@@ -80,18 +80,18 @@ def words(value: object) -> object:
 
 
 def scope_tokens(value: tuple[str, ...]) -> tuple[str, ...]:
-    """RFC 6749 §3.3; another character would break the challenge that names them."""
+    """Check scopes (RFC 6749 §3.3): other characters would break the challenge that lists them."""
     if not all(re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", word) for word in value):
         raise ValueError("must be scopes, separated by spaces and without quotes or backslashes")
     if "*" in value:
-        raise ValueError("must not contain *, which is no scope")
+        raise ValueError("must not contain *, which is not a scope; name the scopes")
     return value
 
 
 def write_scope_tokens(value: tuple[str, ...]) -> tuple[str, ...]:
-    """The same, or `*` for every caller."""
+    """Scopes as in `scope_tokens`, or `*` alone, which lets every caller write."""
     if "*" in value and len(value) > 1:
-        raise ValueError("must be either scopes or * alone, not both")
+        raise ValueError("must be either scopes or * alone; remove one of them")
     return value if value == ("*",) else scope_tokens(value)
 
 

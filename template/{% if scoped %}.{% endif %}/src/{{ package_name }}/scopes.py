@@ -1,4 +1,4 @@
-"""Scopes: what a caller who is known may do (RFC 6750 §3.1)."""
+"""Scopes: what an authenticated caller may do (RFC 6750 §3.1)."""
 
 import asyncio
 import logging
@@ -16,26 +16,26 @@ from .core.edge.limits import REQUEST
 
 logger = logging.getLogger(__name__)
 
-EVERYONE = "*"  # in place of scopes: every caller may
-READS = {"resources/read", "prompts/get"}  # methods that need what a tool which only reads does
-Challenge = Callable[[str, Set[str]], str]  # the `WWW-Authenticate` value for an error and the scopes that are needed
+EVERYONE = "*"  # instead of scopes: every caller may call
+READS = {"resources/read", "prompts/get"}  # methods that require the same scopes as tools that only read
+Challenge = Callable[[str, Set[str]], str]  # the `WWW-Authenticate` value for an error and the required scopes
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Which scopes are needed: for every request, for tools that only read, and for the rest."""
+    """Which scopes are required: for every request, for tools that only read, and for all other tools."""
 
     always: frozenset[str]
     read: frozenset[str]
     write: frozenset[str]
-    common: frozenset[str] = frozenset()  # scopes that any token may hold, so they keep nobody from writing
-    setting: str = ""  # the environment variable that `write` comes from
+    common: frozenset[str] = frozenset()  # scopes that any token may have, so they never suffice to write
+    setting: str = ""  # the environment variable that sets `write`
 
     def needed(self, tool: Tool) -> frozenset[str]:
-        """What a tool needs beyond `always`: scopes of its own, or else by what it does. `*` stands for none.
+        """The scopes that a tool requires beyond `always`: its own, or else `read` or `write`. `*` means none.
 
         Raises:
-            TypeError: Its own scopes are not a list of texts.
+            TypeError: Its own scopes are not a list of strings.
         """
         return self.stated(tool) - {EVERYONE}
 
@@ -44,7 +44,7 @@ class Policy:
         return own if own is not None else self.read if only_reads(tool) else self.write
 
     def is_closed(self, tool: Tool) -> bool:
-        """Whether nobody may call a tool, since what is set does not say who may."""
+        """Whether nobody may call a tool, because neither the settings nor the tool restrict who may write."""
         try:
             return self.stated(tool) <= self.common and not only_reads(tool)
         except TypeError:
@@ -56,29 +56,29 @@ class Policy:
 
 
 def only_reads(tool: Tool) -> bool:
-    """Whether a tool is marked so; one without the mark may write."""
+    """Whether a tool is marked as read-only; without the mark, it counts as a tool that writes."""
     return bool(tool.annotations and tool.annotations.read_only_hint)
 
 
 def own_scopes(tool: Tool) -> frozenset[str] | None:
-    """Those that a tool names with `meta={"scopes": ["orders:refund"]}` where it is registered, if it does.
+    """The scopes that a tool has from `meta={"scopes": ["orders:refund"]}` at its registration, or None.
 
     Raises:
-        TypeError: They are not a list of texts.
+        TypeError: They are not a list of strings.
     """
     if not tool.meta or "scopes" not in tool.meta:
         return None
     scopes = tool.meta["scopes"]
     if not isinstance(scopes, list | tuple | Set) or not all(isinstance(scope, str) for scope in scopes):
-        raise TypeError(f"the scopes in the meta of {tool.name} are not a list of texts")
+        raise TypeError(f"the scopes in the meta of {tool.name} are not a list of strings")
     return frozenset(scopes)
 
 
 def scopes_of_tools(register: Callable[[MCPServer[Any]], None]) -> list[str]:
-    """All scopes that tools name themselves, in order, before the connector runs."""
+    """All scopes in the meta of tools, sorted. It needs no running connector."""
     handlers = logging.getLogger().handlers[:]
     server = MCPServer[Any]("tools")
-    logging.getLogger().handlers[:] = handlers  # the SDK's would write log lines in a form of its own
+    logging.getLogger().handlers[:] = handlers  # the SDK adds a handler with another format
     register(server)
     own: set[str] = set()
     for tool in asyncio.run(server.list_tools()):
@@ -88,7 +88,7 @@ def scopes_of_tools(register: Callable[[MCPServer[Any]], None]) -> list[str]:
 
 
 class RequireScopes:
-    """Refuse calls of tools whose scopes the caller lacks, before the protocol layer sees them."""
+    """Refuse calls of tools for which the caller lacks scopes, before they reach the protocol layer."""
 
     def __init__(self, app: ASGIApp, server: MCPServer[Any], policy: Policy, challenge: Challenge) -> None:
         self.app, self.server, self.policy, self.challenge = app, server, policy, challenge
@@ -96,7 +96,7 @@ class RequireScopes:
         self.closed: set[str] = set()  # names of tools that nobody may call
 
     async def needs(self) -> dict[str, frozenset[str]]:
-        """What each tool needs, by its name. Read once: tools rarely change while the connector runs."""
+        """The scopes that each tool requires, by its name. Cached: tools rarely change while the connector runs."""
         return self.known or await self._look()
 
     async def _look(self) -> dict[str, frozenset[str]]:
@@ -106,30 +106,31 @@ class RequireScopes:
         return self.known
 
     async def problem(self) -> str | None:
-        """Why the connector must not start, or None: tools that write, and scopes that do not say who may call them.
+        """Why the connector must not start, or None: the scopes of a tool that writes restrict nobody.
 
-        Where `*` lets every caller write, the log says so.
+        If `*` lets every caller write, this is logged.
         """
         tools = await self.server.list_tools()
         closed = [tool for tool in tools if self.policy.is_closed(tool)]
         if by_setting := [tool.name for tool in closed if "scopes" not in (tool.meta or {})]:
             common = " ".join(sorted(self.policy.write))
+            fault = f"names only scopes that every login has ({common})" if common else "is empty"
             return (
-                f"{self.policy.setting} {f'names only what every login has ({common})' if common else 'is empty'}, "
+                f"{self.policy.setting} {fault}, "
                 f"and these tools write: {', '.join(by_setting)}; "
                 "set it to the scopes that a caller needs to write, or to * to let every caller write"
             )
         if closed:
             return (
-                f"the scopes in the meta of {', '.join(tool.name for tool in closed)} keep nobody out; "
-                'name some as a list, such as ["orders:refund"], or ["*"] to let every caller write'
+                f"the scopes in the meta of {', '.join(tool.name for tool in closed)} are no list, or restrict nobody; "
+                'set a list such as ["orders:refund"], or ["*"] to let every caller call them'
             )
         if everyone := [tool.name for tool in tools if self.policy.is_open(tool)]:
             logger.warning("every caller may write, because * is set for these tools: %s", ", ".join(everyone))
         return None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Not from `Mcp-Method`, which a request of the 2025 protocol versions may lack or forge.
+        # Not from the header `Mcp-Method`: with the 2025 protocol versions, it may be missing or forged.
         request = scope[REQUEST]
         method, params = request.get("method"), request.get("params") or {}
         needed = self.policy.always
@@ -138,7 +139,7 @@ class RequireScopes:
         if method == "tools/call":
             name, known = str(params.get("name")), await self.needs()
             if name not in known:
-                known = await self._look()  # a tool may have come since
+                known = await self._look()  # the tool may have been added since
             if name in self.closed:
                 logger.error("nobody may call %s: %s", name, await self.problem())
                 return await self._refuse(needed)(scope, receive, send)

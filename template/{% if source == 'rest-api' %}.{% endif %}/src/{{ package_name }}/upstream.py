@@ -1,4 +1,4 @@
-"""The client of the REST API behind: the one place for its paths, credentials, limits, retries and errors.
+"""The client of the upstream API: the one place for its paths, credentials, limits, retries and errors.
 
 This file is yours. Fit `search`, `get` and `update` to your API first; the rest serves most as it is.
 """
@@ -122,15 +122,15 @@ class Upstream:
                 status, answered, content = await self._attempt(request, path)
             except UNSENT as error:
                 if last(attempt, began):
-                    raise UpstreamError("The system behind cannot be reached. Try again in a minute.") from error
+                    raise UpstreamError("The upstream API cannot be reached. Try again in a minute.") from error
             except (httpx2.HTTPError, TimeoutError) as error:
                 if method not in IDEMPOTENT:
                     raise UpstreamError(
-                        "The system behind broke off before it answered, so the change may have been made or not. "
+                        "The upstream API broke off before it answered, so the change may have been made or not. "
                         "Read the record before you try again."
                     ) from error
                 if last(attempt, began):
-                    raise UpstreamError("The system behind did not answer in time. Try again in a minute.") from error
+                    raise UpstreamError("The upstream API did not answer in time. Try again in a minute.") from error
             else:
                 wait = max(wait, retry_after(answered) or 0)
                 if last(attempt, began) or status not in BUSY or method not in IDEMPOTENT or wait > LONGEST_WAIT:
@@ -139,7 +139,7 @@ class Upstream:
         raise AssertionError("the last attempt returns or raises")
 
     async def _attempt(self, request: httpx2.Request, path: str) -> tuple[int, httpx2.Headers, bytes]:
-        """Send a request once. If that fails, the log says why: the status, or what happened in its place."""
+        """Send a request once. If it fails, log the status or the exception."""
         began = time.monotonic()
         try:
             async with asyncio.timeout(DEADLINE):
@@ -158,7 +158,7 @@ class Upstream:
             async for chunk in answer.aiter_bytes():
                 content += chunk
                 if len(content) > MAX_ANSWER:
-                    raise UpstreamError("The answer of the system behind is too large. Ask for less.")
+                    raise UpstreamError("The answer of the upstream API is too large. Ask for less.")
         finally:
             await answer.aclose()
         return answer.status_code, answer.headers, bytes(content)
@@ -180,28 +180,28 @@ def read(status: int, headers: httpx2.Headers, content: bytes) -> Any:
     """The JSON of a success, or the error that an agent can act on."""
     if status in {401, 403}:
         raise UpstreamError(
-            f"The system behind refuses the credential ({status}). Do not try again: a person must check it."
+            f"The upstream API refuses the credential ({status}). Do not try again: a person must check it."
         )
     if status in {404, 410}:
         raise UpstreamError(f"There is no such record ({status}). Search for it first.")
     if status == 429 or (status == 503 and retry_after(headers)):
         wait = retry_after(headers) or 60
-        raise UpstreamError(f"The system behind is busy ({status}). Try again in {wait:.0f} seconds.")
+        raise UpstreamError(f"The upstream API is busy ({status}). Try again in {wait:.0f} seconds.")
     if status >= 500:
-        raise UpstreamError(f"The system behind has a fault ({status}). Try again in a minute, or tell its owner.")
+        raise UpstreamError(f"The upstream API has a fault ({status}). Try again in a minute, or tell its owner.")
     if status >= 400:
         detail = " ".join(content[:500].decode(errors="replace").split())
-        raise UpstreamError(f"The system behind refuses the request ({status}): {detail} Correct it and try again.")
+        raise UpstreamError(f"The upstream API refuses the request ({status}): {detail} Correct it and try again.")
     if status >= 300:
         raise UpstreamError(
-            f"The system behind redirects elsewhere ({status}). Use an id that a search returned; "
+            f"The upstream API redirects elsewhere ({status}). Use an id that a search returned; "
             "if it was one, the owner of this connector must check UPSTREAM_URL."
         )
     try:
         return pydantic_core.from_json(content.removeprefix(BOM_UTF8), allow_inf_nan=False) if content else None
     except ValueError as error:
         raise UpstreamError(
-            "The system behind did not answer with JSON. The owner of this connector must check UPSTREAM_URL."
+            "The upstream API did not answer with JSON. The owner of this connector must check UPSTREAM_URL."
         ) from error
 
 
@@ -217,7 +217,7 @@ def shaped(expected: type[T], answer: object) -> T:
         [first, *_] = error.errors(include_input=False)
         where = ".".join(map(str, first["loc"])) or "the whole"
         raise UpstreamError(
-            f"The system behind answers in another form than expected ({where}: {first['msg']}). "
+            f"The upstream API answers in another form than expected ({where}: {first['msg']}). "
             "The owner of this connector must fit upstream.py to it."
         ) from error
 

@@ -1,1 +1,1 @@
-"""What every request passes."""
+"""Limits, logging and protocol handling that apply to every request."""

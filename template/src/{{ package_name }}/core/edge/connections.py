@@ -1,4 +1,4 @@
-"""What a connection may cost before there is a request. uvicorn has no setting for any of this."""
+"""Limits on connections and header sections. uvicorn has no settings for them."""
 
 import asyncio
 import logging
@@ -10,28 +10,31 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 logger = logging.getLogger(__name__)
 
-WITHIN = 10.0  # seconds for a header section, and for the rest of a request that is answered already
-HEADER_BYTES = 64 * 1024  # of one header section, and of trailers and chunk framing
+WITHIN = 10.0  # seconds for a header section to arrive, and for the rest of a request that is already answered
+HEADER_BYTES = 64 * 1024  # of one header section; also the base limit of trailers and chunk framing
 HEADER_FIELDS = 100
-FRAMING = 8  # bytes of framing for each byte of a body; chunks of one byte need five
-CONNECTIONS = 2_000  # open at once; fewer where the process may open fewer files
-SPARE_FILES = 100  # descriptors left for everything else
-BACKLOG = 16  # connections that asyncio accepts in one turn; four turns later at most, those that must go are closed
-QUEUE = 2_048  # connections that the system keeps until they are accepted
+FRAMING = 8  # bytes of framing allowed for each byte of a body; chunks of one byte each need five
+CONNECTIONS = 2_000  # open at once; fewer if the process may open fewer files
+SPARE_FILES = 100  # file descriptors reserved for everything that is not a connection
+# Connections that asyncio accepts in one iteration of its loop. Those over the limit are closed up to four iterations
+# later; with a small number, they fit into the spare descriptors until then.
+BACKLOG = 16
+QUEUE = 2_048  # connections that the kernel queues until they are accepted
 HEALTH = b"/health/"
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's protocol, with limits on the time, the size and the number of connections.
+    """uvicorn's protocol, with limits on the number of connections and on the size and time of their headers.
 
-    Over the limit of connections, the one that has waited longest for its caller is closed. If none waits, a new
-    caller gets a 503. Health probes are always answered: a busy connector must not be taken for a dead one.
+    Over the limit of connections, the connection that has waited longest for its caller is closed. If none waits for
+    a caller, the new one gets a 503. Health probes always get an answer: otherwise a platform would restart a connector
+    that is only busy.
     """
 
     waiting_since: float | None = None  # loop time; None while the caller waits for the connector
     in_headers = True
     fields = header_bytes = 0
-    undelivered = delivered = 0  # bytes received, without and with an effect on the body
+    overhead = body_bytes = 0  # bytes received that are not part of the body, and those that are
     watcher: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -43,7 +46,7 @@ class Connection(HttpToolsProtocol):
             since = {c: moment for c, moment in waiting.items() if moment is not None}
             if since:
                 longest = min(since, key=since.__getitem__)
-                longest.waiting_since = None  # it leaves `connections` later, and the next must end another
+                longest.waiting_since = None  # it leaves `connections` later; the next caller must not choose it again
                 longest.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -52,7 +55,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def watch(self) -> None:
-        """Close the connection when its caller is late. One timer a connection costs less than one a request."""
+        """Close the connection when its caller is late. One timer per connection costs less than one per request."""
         late = self.waiting_since is not None and self.loop.time() - self.waiting_since >= WITHIN
         answered = self.cycle is not None and self.cycle.response_complete and self.cycle.more_body
         if late and (self.in_headers or answered):
@@ -61,16 +64,16 @@ class Connection(HttpToolsProtocol):
             self.watcher = self.loop.call_later(WITHIN / 2, self.watch)
 
     def data_received(self, data: bytes) -> None:
-        self.undelivered += len(data)
+        self.overhead += len(data)
         super().data_received(data)
-        if self.undelivered > 2 * HEADER_BYTES + FRAMING * self.delivered:
-            logger.warning("closed a connection: headers, trailers or chunk framing over %d bytes", HEADER_BYTES)
+        if self.overhead > 2 * HEADER_BYTES + FRAMING * self.body_bytes:
+            logger.warning("closed a connection: its headers, trailers or chunk framing are too large")
             self.transport.abort()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.waiting_since, self.in_headers = self.loop.time(), True
-        self.fields = self.header_bytes = self.undelivered = self.delivered = 0
+        self.fields = self.header_bytes = self.overhead = self.body_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         self.header_bytes += len(url)
@@ -78,7 +81,7 @@ class Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.in_headers:
-            return  # trailers are no headers (RFC 9110 §6.5.1)
+            return  # trailers must not count as headers (RFC 9110 §6.5.1)
         self.fields += 1
         self.header_bytes += len(name) + len(value) + 4
         if self.fields <= HEADER_FIELDS:
@@ -86,18 +89,18 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self.in_headers = False
-        usual = self.app
+        app = self.app
         if self.fields > HEADER_FIELDS or self.header_bytes > HEADER_BYTES:
-            self.url = b"/"  # uvicorn parses what it may not keep
-            self.app = refusal(431, f"A request may have {HEADER_FIELDS} header fields of {HEADER_BYTES} bytes.")
+            self.url = b"/"  # uvicorn would parse the URL, which may be what is too long
+            self.app = refusal(431, f"The headers have over {HEADER_FIELDS} fields or {HEADER_BYTES} bytes. Send less.")
         elif len(self.connections) > most_connections() and not self.url.startswith(HEALTH):
             self.app = refusal(503, "Too many connections are open. Try again in a few seconds.", "5")
         super().on_headers_complete()
-        self.app = usual
+        self.app = app
 
     def on_body(self, body: bytes) -> None:
-        self.undelivered -= len(body)
-        self.delivered += len(body)
+        self.overhead -= len(body)
+        self.body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -110,7 +113,7 @@ class Connection(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.waiting_since = self.loop.time()  # for a caller that does not read
+        self.waiting_since = self.loop.time()  # the caller does not read the answer
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -118,7 +121,7 @@ class Connection(HttpToolsProtocol):
 
 
 def refusal(status: int, why: str, retry_after: str | None = None) -> ASGIApp:
-    """An application that refuses every request and closes the connection."""
+    """An application that refuses a request and closes the connection; the log says so."""
     logger.warning("answered %d: %s", status, why)
     headers = {"Connection": "close"} | ({"Retry-After": retry_after} if retry_after else {})
     return PlainTextResponse(why, status, headers)
@@ -126,7 +129,7 @@ def refusal(status: int, why: str, retry_after: str | None = None) -> ASGIApp:
 
 @cache
 def most_connections() -> int:
-    """How many connections may be open at once."""
+    """How many connections may be open at once, given the limit of open files."""
     try:
         import resource
     except ImportError:  # Windows has no such limit

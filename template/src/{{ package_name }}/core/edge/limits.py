@@ -1,6 +1,6 @@
-"""What a request may cost before anybody reads it.
+"""Limits on the body of a request.
 
-These stand behind the check of credentials, so that strangers hold no memory, and before everything that parses.
+They apply after authentication, so that unauthenticated callers occupy no memory, and before anything parses the body.
 """
 
 import asyncio
@@ -15,14 +15,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .observe import note
 
-MAX_VALUES = 10_000  # JSON values in a request; text of any length is one
+MAX_VALUES = 10_000  # JSON values in a request; a string counts once, whatever its length
 MAX_DEPTH = 64
 MAX_METHOD = 128  # characters
 MAX_ID = 256  # characters, or bits
 WITHIN = 10.0  # seconds for a body to arrive
-SMALL = 64 * 1024  # bytes; a body up to here never waits for others
-SHARED = 16 * 1024 * 1024  # bytes that all larger bodies may hold while they arrive
-REQUEST = "mcp.request"  # where the parsed request stands in the scope
+SMALL = 64 * 1024  # bytes; bodies up to this size do not count towards SHARED
+SHARED = 16 * 1024 * 1024  # bytes that all larger bodies together may occupy while they arrive
+REQUEST = "mcp.request"  # key of the parsed request in the ASGI scope
 
 STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -31,7 +31,7 @@ INVALID_REQUEST, PARSE_ERROR = -32600, -32700  # JSON-RPC 2.0 §5.1
 
 
 class Refused(Exception):
-    """A request that goes no further: an HTTP status, one sentence, and the code of a JSON-RPC error."""
+    """A request is refused: an HTTP status, one sentence for the caller, and the code of a JSON-RPC error."""
 
     def __init__(self, status: int, why: str, code: int = INVALID_REQUEST) -> None:
         super().__init__(why)
@@ -47,15 +47,15 @@ def as_json_rpc(refused: Refused) -> Response:
 
 
 def limited(app: ASGIApp, most: int) -> ASGIApp:
-    """An MCP endpoint that sees only messages of a bearable size, the parsed one as `scope["mcp.request"]`."""
+    """Wrap an MCP endpoint: it gets only requests within the limits, each parsed as `scope["mcp.request"]`."""
     return WholeBody(OneRequest(app), most)
 
 
 class WholeBody:
-    """Pass a request on with its whole body in one message.
+    """Collect the whole body of a request, then pass it on in one message.
 
-    A body over `most` bytes gets a 413, one that takes over 10 seconds a 408. Large ones get a 503 while others hold
-    what they may hold together.
+    A body over `most` bytes gets a 413, and a body that takes over 10 seconds a 408. A body over 64 KiB gets a 503
+    while the memory that large bodies share is full.
     """
 
     def __init__(self, app: ASGIApp, most: int, refuse: Callable[[Refused], Response] = as_json_rpc) -> None:
@@ -105,9 +105,9 @@ class WholeBody:
 
 
 class OneRequest:
-    """Pass a JSON-RPC message on that is small enough to parse, parsed as `scope["mcp.request"]`.
+    """Parse one JSON-RPC message within the limits, and pass it on with the result as `scope["mcp.request"]`.
 
-    Everything else is answered here, so that neither the protocol layer nor a tool spends time on it.
+    Anything else is refused here, so that neither the protocol layer nor a tool spends time on it.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -133,7 +133,7 @@ def parse(body: bytes) -> dict[str, Any]:
     """
     measure(body)
     try:
-        # Stricter than `json`: UTF-8 alone, and neither NaN nor lone surrogates, which no answer could repeat.
+        # Stricter than `json`: only UTF-8, no NaN and no lone surrogates, because an answer could not contain them.
         request = pydantic_core.from_json(body, allow_inf_nan=False)
         if not finite(request):
             raise ValueError("a number is too large")
@@ -144,16 +144,16 @@ def parse(body: bytes) -> dict[str, Any]:
     if not isinstance(request, dict) or request.get("jsonrpc") != "2.0":
         raise Refused(400, 'The body must be one JSON-RPC 2.0 object, with "jsonrpc": "2.0".')
     if not valid_id(request.get("id")):
-        raise Refused(400, f'"id" must be a whole number or text of at most {MAX_ID} characters.')
+        raise Refused(400, f'"id" must be a whole number or a string of at most {MAX_ID} characters.')
     if "method" not in request:
         if not is_response(request):
             raise Refused(400, '"method" is missing. Name the method to call, such as "tools/list".')
     elif not isinstance(request["method"], str) or len(request["method"]) > MAX_METHOD:
-        raise Refused(400, f'"method" must be text of at most {MAX_METHOD} characters.')
+        raise Refused(400, f'"method" must be a string of at most {MAX_METHOD} characters.')
     elif not isinstance(request.get("params"), dict | None):
         raise Refused(400, '"params" must be an object.')
     elif request.get("id") is None and not request["method"].startswith("notifications/"):
-        raise Refused(400, '"id" is missing. Only notifications have none.')
+        raise Refused(400, '"id" is missing. Add one: only notifications have none.')
     return request
 
 
@@ -173,21 +173,21 @@ def valid_id(id: object) -> bool:
 
 
 def is_response(message: dict[str, Any]) -> bool:
-    """Whether it answers a request (JSON-RPC 2.0 §5)."""
+    """Whether the message is a response (JSON-RPC 2.0 §5)."""
     error = message.get("error")
     failed = isinstance(error, dict) and type(error.get("code")) is int and isinstance(error.get("message"), str)
     return "id" in message and (isinstance(message.get("result"), dict) or failed)
 
 
 def measure(*texts: bytes) -> None:
-    """Refuse JSON that costs much to parse, to validate or to complain about, without parsing it.
+    """Refuse JSON that would be expensive to parse, to validate or to report errors in, without parsing it.
 
     Raises:
-        Refused: The texts have too many values together, or one has too many levels.
+        Refused: The texts together have too many values, or one of them is nested too deeply.
     """
     opened = sum(text.count(b"[") + text.count(b"{") for text in texts)
     if opened <= MAX_DEPTH and opened + sum(text.count(b",") for text in texts) <= MAX_VALUES:
-        return  # almost always; signs inside of strings are counted too, and are few
+        return  # the usual case: even with the signs inside strings, the count is low
     bare = [outside_strings(text) for text in texts]
     if sum(text.count(sign) for text in bare for sign in (b",", b"[", b"{")) > MAX_VALUES:
         raise too_many_values()
@@ -198,7 +198,7 @@ def measure(*texts: bytes) -> None:
             if depth > MAX_DEPTH:
                 raise Refused(400, f"The JSON is nested deeper than {MAX_DEPTH} levels. Send a flatter request.")
             if depth < 0:
-                break  # no JSON: nobody reads on from here
+                break  # not valid JSON: a parser stops here
 
 
 def outside_strings(text: bytes) -> bytes:
@@ -217,7 +217,7 @@ def too_many_values() -> Refused:
 
 
 def replay(first: Message, receive: Receive) -> Receive:
-    """The message that was taken, then the rest."""
+    """A `receive` that gives the message already taken, then the rest."""
     messages = iter([first])
 
     async def again() -> Message:

@@ -1,18 +1,18 @@
-"""The log: one handler for all, whose lines have an end and whose beginnings are the connector's own."""
+"""Logging: one handler, whose records have a limited length and whose lines no caller can forge."""
 
 import logging
 import re
 
-LONGEST = 4_000  # characters of one record, with its traceback
+LONGEST = 4_000  # characters of one record, including its traceback
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-MARGIN = "\n  | "  # begins each line of a traceback, so that no line begins with what somebody sent
+MARGIN = "\n  | "  # before each line of a traceback, so that text from a caller never begins a line
 
-# Characters that end a line, move the cursor or turn the direction of text, and halves of characters.
+# Line breaks and other control characters, marks that change the direction of text, and lone surrogates.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 class Lines(logging.Formatter):
-    """Escapes control characters, and cuts what is too long in its middle: a traceback says most at its end."""
+    """Escapes control characters, and shortens long records in the middle: the end of a traceback matters most."""
 
     def format(self, record: logging.LogRecord) -> str:
         begin = logging.Formatter.format(self, stripped(record, cut(record.getMessage(), LONGEST)))
@@ -24,7 +24,7 @@ class Lines(logging.Formatter):
 
 
 def stripped(record: logging.LogRecord, message: str) -> logging.LogRecord:
-    """The record with its message alone."""
+    """A copy of the record that has only its message, without a traceback."""
     copy = logging.makeLogRecord(record.__dict__)
     copy.msg, copy.args, copy.exc_info, copy.exc_text, copy.stack_info = message, (), None, None, None
     return copy
@@ -43,13 +43,13 @@ def cut(text: str, most: int) -> str:
 
 
 def configure(level: str) -> None:
-    """Send everything to one handler on standard error; libraries say only what this connector does not say itself."""
+    """Send all logs to standard error, without lines of libraries that repeat ours or hold headers or results."""
     handler = logging.StreamHandler()
     handler.setFormatter(Lines(FORMAT))
     logging.basicConfig(level=level, handlers=[handler])
     logging.captureWarnings(True)
     for name in ("httpx2", "httpcore2", "sse_starlette", "mcp.server.streamable_http"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # URLs, headers, and a line for each request
-    logging.getLogger("mcp").setLevel(max(logging.INFO, logging.getLevelNamesMapping()[level]))  # DEBUG has results
+        logging.getLogger(name).setLevel(logging.WARNING)  # below: URLs, headers, a line for each request
+    logging.getLogger("mcp").setLevel(max(logging.INFO, logging.getLevelNamesMapping()[level]))  # DEBUG shows results
     logging.getLogger("mcp.server.mcpserver.server").addFilter(lambda record: record.levelno > logging.INFO)
-    logging.getLogger("mcp.server.transport_security").setLevel(logging.ERROR)  # the line of the request says it
+    logging.getLogger("mcp.server.transport_security").setLevel(logging.ERROR)  # Observe logs it

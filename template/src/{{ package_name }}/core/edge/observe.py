@@ -1,6 +1,6 @@
-"""One line for each request: who asked for what, and how it ended. Never an argument, a result or a credential.
+"""One log line for each request: its caller, method, tool and outcome. Never an argument, a result or a credential.
 
-Who asked is the id of their key, a fingerprint of their credential, or one of their address where they showed none.
+`caller` is the id of an API key, or a fingerprint of the user or credential; without either, one of the IP address.
 """
 
 import hashlib
@@ -21,32 +21,32 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 requests = logging.getLogger("connector.request")
 
-SALT = secrets.token_bytes(16)  # of this process: fingerprints differ between replicas and after a restart
+SALT = secrets.token_bytes(16)  # new in each process, so fingerprints differ between replicas and after a restart
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 PLAIN = re.compile(r"[\w./:@*+-]+", re.ASCII)
-LONGEST = 64  # characters of a value that a stranger chose
+LONGEST = 64  # characters of a value that the caller chose
 HEALTH = "/health/"
 REFUSED = {401: "refused_401", 403: "refused_403", 421: "refused_host", 429: "refused_429", 503: "unavailable"}
 
-# One request: the ASGI layer makes it, and what stands further in fills it, in whatever task that runs.
+# The fields of the current request's line. `Observe` creates the dictionary, and inner layers add to it from any task.
 current: ContextVar[dict[str, Any] | None] = ContextVar("current", default=None)
 
 
 def note(**fields: object) -> None:
-    """Add what is known now to the line of this request; what is None is left out."""
+    """Add fields to the log line of this request; None values are left out."""
     if (record := current.get()) is not None:
         record.update({name: value for name, value in fields.items() if value is not None})
 
 
 def fingerprint(*values: str) -> str:
-    """Eight hex digits that tell callers apart and do not give them away."""
+    """Eight hex digits that distinguish callers without revealing the values."""
     return hmac.new(SALT, "\0".join(values).encode(errors="replace"), hashlib.sha256).hexdigest()[:8]
 
 
 class Observe:
-    """Outermost: write the line when the answer has gone or the caller has, and give the request an id.
+    """The outermost middleware: it gives the request an id, and logs one line when the request has ended.
 
-    An `X-Request-ID` that the caller or a proxy sent is kept. Health probes get a line only when they fail.
+    An `X-Request-ID` from the caller or a proxy is kept. Health probes are logged only when they fail.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -110,13 +110,13 @@ def line(scope: Scope, record: dict[str, Any], status: int, seconds: float) -> s
 
 
 def plain(value: str) -> str:
-    """The value, or its beginning as a JSON string if it could be taken for something else."""
+    """The value, shortened; quoted as a JSON string unless it is one plain word."""
     short = value if len(value) <= LONGEST else value[:LONGEST] + "…"
     return short if PLAIN.fullmatch(short) else json.dumps(short)
 
 
 async def observe_message(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Server middleware, outermost: how a message ended."""
+    """The outermost server middleware: it notes the outcome of a message."""
     try:
         result = await call_next(ctx)
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""The SDK's server, with a limit on JSON inside of text, and errors that tell an agent what to do."""
+"""The SDK's server, with limits on JSON inside strings, and errors that tell an agent what to do."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -22,15 +22,15 @@ from pydantic_core import ErrorDetails
 from .limits import Refused, measure
 from .observe import observe_message
 
-MAX_ERROR = 2_000  # characters of an error that an agent reads
-NAMED = 5  # wrong arguments that it names
+MAX_ERROR = 2_000  # characters of an error message to an agent
+NAMED = 5  # wrong arguments that one message lists
 
-# What pydantic found, in words for an agent. The names in braces stand in the error's context.
+# pydantic's error types, in words for an agent. The names in braces come from the error's context.
 WORDS = {
     "missing": "is missing",
     "unexpected_keyword_argument": "is unknown",
     "extra_forbidden": "is unknown",
-    "string_type": "must be text",
+    "string_type": "must be a string",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -63,15 +63,15 @@ WORDS = {
 
 
 class Connector(MCPServer[Any]):
-    """The server of a connector: a caller's mistake is one sentence to the agent, and no traceback in the log."""
+    """An `MCPServer` that answers a caller's mistake with one sentence, and logs no traceback for it."""
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         try:
             return await super().call_tool(name, arguments, context)
-        except UnexpectedToolError as error:  # the SDK writes its cause to the log
-            raise UnexpectedToolError(f"{name} failed inside of the connector. Its log has the cause.") from error
+        except UnexpectedToolError as error:  # the SDK logs its cause
+            raise UnexpectedToolError(f"{name} failed inside the connector. Its log has the cause.") from error
         except ToolError as error:
             cause = error.__cause__
             if cause is None:
@@ -96,7 +96,7 @@ class Connector(MCPServer[Any]):
         except ValueError as error:
             inner = error.__cause__.__cause__ if error.__cause__ else None
             if isinstance(inner, ValidationError):
-                raise invalid(f"The prompt cannot be made: {explain(inner)}") from None
+                raise invalid(f"The prompt cannot be rendered: {explain(inner)}") from None
             raise
 
     async def read_resource(
@@ -106,8 +106,8 @@ class Connector(MCPServer[Any]):
             return await super().read_resource(uri, context)
         except ResourceError as error:
             unknown = isinstance(error, ResourceNotFoundError) and str(error).startswith("Unknown resource: ")
-            untaken = isinstance(error, UnexpectedResourceError) and innermost(error, ValidationError)
-            if unknown or untaken:  # no template takes the URI, or none takes a value in it
+            invalid_value = isinstance(error, UnexpectedResourceError) and has_root_cause(error, ValidationError)
+            if unknown or invalid_value:  # no template matches the URI, or a value in it has the wrong type
                 raise ResourceNotFoundError("There is no resource at this URI. List the resources first.") from None
             raise
 
@@ -116,15 +116,15 @@ def invalid(why: str) -> MCPError:
     return MCPError(code=INVALID_PARAMS, message=why)
 
 
-def innermost(error: BaseException, kind: type[BaseException]) -> bool:
-    """Whether the first cause of an error is of that kind."""
+def has_root_cause(error: BaseException, kind: type[BaseException]) -> bool:
+    """Whether the first error in the chain of causes is of this type."""
     while error.__cause__:
         error = error.__cause__
     return isinstance(error, kind)
 
 
 def explain(error: ValidationError) -> str:
-    """Which arguments are wrong, and how they must be; never their values."""
+    """Which arguments are wrong, and what they must be. Never their values, which may be secret."""
     problems = list(dict.fromkeys(map(problem, error.errors(include_url=False, include_input=False)[:1000])))
     more = f", and {error.error_count() - NAMED:,} more" if len(problems) > NAMED else ""
     return f"{'; '.join(problems[:NAMED])}{more}. Correct this and call again."
@@ -134,19 +134,19 @@ def problem(found: ErrorDetails) -> str:
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part[:64]}" for part in found["loc"])
     where = where.removeprefix(".") or "the arguments"
     context = found.get("ctx", {})
-    if found["type"] in {"value_error", "assertion_error"}:  # the words of the tool's author
+    if found["type"] in {"value_error", "assertion_error"}:  # the message is from the tool's author
         return f"{where}: {context.get('error', 'is not valid')}"[:300]
-    words = WORDS.get(found["type"], "is not what the input schema asks for")
+    words = WORDS.get(found["type"], "does not match the input schema")
     return f"{where} {words.format_map({name: str(value)[:200] for name, value in context.items()})}"
 
 
 def limit_messages(server: MCPServer[Any]) -> None:
-    """Put the limits of one message around everything else that the server does with it."""
+    """Add the middleware that logs and limits messages, around all other middleware of the server."""
     server.middleware[:0] = [observe_message, brief_errors, bounded_texts(server)]
 
 
 async def brief_errors(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Server middleware: an error is never longer than an agent reads."""
+    """Server middleware: shorten long errors, which would fill the context of an agent."""
     try:
         result = await call_next(ctx)
     except MCPError as error:
@@ -166,11 +166,12 @@ def shortened(text: str) -> str:
 
 
 def bounded_texts(server: MCPServer[Any]) -> Any:
-    """Server middleware: the limits on JSON hold for JSON inside of text, too.
+    """Server middleware: apply the limits on JSON to JSON inside strings too.
 
-    Where a tool does not take plain text, the SDK reads `"[1, 2]"` as a list. That is past every count at the edge.
+    If a parameter is not a string, the SDK parses an argument such as `"[1, 2]"` as JSON. The limits on the body count
+    such a string as one value.
     """
-    texts: dict[str, set[str]] = {}  # for each tool, its arguments that are plain text
+    texts: dict[str, set[str]] = {}  # for each tool, its parameters that are plain strings
 
     async def check(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         arguments = (ctx.params or {}).get("arguments")

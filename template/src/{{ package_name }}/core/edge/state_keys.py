@@ -1,7 +1,7 @@
-"""What keeps a question to the user whole while the client holds its state (`requestState`, MCP 2026-07-28).
+"""Keys that protect the state of a question to the user (`requestState`, MCP 2026-07-28).
 
-A tool that asks the user ends its request and goes on in a later one, which any replica may get. The client carries the
-state in between, sealed, so every replica needs the same keys.
+When a tool asks the user a question, its request ends, and a later request continues the call. The client keeps the
+sealed state in between. Any replica may get the later request, so all replicas need the same keys.
 """
 
 import json
@@ -18,16 +18,16 @@ from pydantic_settings import NoDecode
 if TYPE_CHECKING:
     from ...settings import Settings
 
-LEAST = 32  # bytes of text in a key
+LEAST = 32  # bytes of a key, as UTF-8 text
 
 UNSET = (
-    "REQUEST_STATE_KEYS is not set: when a tool asks the user a question, only this process can take the answer; "
-    "another replica, or this one after a restart, refuses it. docs/deploy.md says how to set a key"
+    "REQUEST_STATE_KEYS is not set: if a tool asks the user a question, only this process accepts the answer; "
+    "other replicas, and this one after a restart, refuse it. docs/deploy.md says how to set a key"
 )
 
 
 def state_keys(value: object) -> object:
-    """Keys separated by commas; blanks around them and empty places do not count."""
+    """Keys from a list separated by commas; blanks around keys and empty entries are ignored."""
     if not isinstance(value, str):
         return value
     keys = [key.strip() for key in value.split(",") if key.strip()]
@@ -40,7 +40,7 @@ def state_keys(value: object) -> object:
                 "make one with: openssl rand -base64 32"
             )
     if len(set(keys)) < len(keys):
-        raise ValueError("must name each key once, and one is there twice")
+        raise ValueError("must list each key once, and one is repeated")
     return tuple(keys)
 
 
@@ -49,7 +49,7 @@ def new_key() -> str:
 
 
 def token_owner() -> tuple[str | None, ...] | None:
-    """Whose access token this request came with; a token that names nobody stands for itself."""
+    """The user and client of this request's access token; a token without a subject counts as its own user."""
     token = get_access_token()
     if token is None:
         return None
@@ -57,9 +57,9 @@ def token_owner() -> tuple[str | None, ...] | None:
 
 
 def request_state(settings: "Settings", caller: Callable[[], object] = token_owner) -> RequestStateSecurity:
-    """Seals a state for this connector and this caller; without keys in the settings, for this process alone.
+    """How to seal states: for this connector and one caller. Without keys in the settings, for this process only.
 
-    `caller` says in JSON's types who sends the request that is answered: nobody else can use the state.
+    `caller` returns the identity of the current caller, in JSON types. Only that caller can use the state.
     """
     keys = [key.get_secret_value() for key in settings.request_state_keys]
     return RequestStateSecurity(

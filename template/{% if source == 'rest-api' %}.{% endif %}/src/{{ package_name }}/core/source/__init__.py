@@ -1,1 +1,1 @@
-"""The upstream API, which stands behind the tools."""
+"""Code that serves calls of the upstream API."""

@@ -1,4 +1,4 @@
-"""What the log says of requests to the upstream API that fail. Never a value, a query or a credential."""
+"""The log line of a failed request to the upstream API. Never a value, a query or a credential."""
 
 import logging
 import re
@@ -13,7 +13,7 @@ DIGITS = re.compile(r"[^/]*\d[^/]*")
 
 
 class Path(str):
-    """The path of a request to the upstream API, which remembers how it was written: `/records/{id}`."""
+    """The path of a request to the upstream API, which keeps its template: `/records/{id}`."""
 
     template: str
 
@@ -24,9 +24,10 @@ class Path(str):
 
 
 def upstream_failed(method: str, host: str, path: str, cause: int | Exception, seconds: float) -> None:
-    """One warning for a failed request to the upstream API: its status, or what happened in its place.
+    """Log one warning for a failed request to the upstream API, with the status or the exception as its cause.
 
-    Values do not get into the log: the path is written as its template, or without segments that hold a digit.
+    To keep values out of the log, the path is written as its template. A path without one has `*` for segments with a
+    digit, and no query.
     """
     template = path.template if isinstance(path, Path) else DIGITS.sub("*", path.partition("?")[0])
     why = f"status={cause}" if isinstance(cause, int) else f"cause={reason(cause)}"
@@ -35,7 +36,7 @@ def upstream_failed(method: str, host: str, path: str, cause: int | Exception, s
 
 
 def reason(error: BaseException) -> str:
-    """`ConnectError (Name or service not known)`: the exception, and what the system said."""
+    """The exception and the operating system's error: `ConnectError (Name or service not known)`."""
     name, inner = type(error).__name__, error.__cause__ or error.__context__
     while inner is not None:
         if isinstance(inner, OSError) and inner.strerror:
