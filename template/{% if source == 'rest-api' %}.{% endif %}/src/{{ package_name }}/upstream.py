@@ -28,6 +28,7 @@ RETRIED = 8.0  # seconds in which another attempt may begin: with a last wait an
 LIMITS = httpx2.Limits(max_connections=50, max_keepalive_connections=20)
 ATTEMPTS = 3
 LONGEST_WAIT = 5.0  # seconds between two attempts; an API that asks for more is left alone
+MAX_URL = 8_000  # characters of a path and its parameters; servers take no more
 MAX_ANSWER = 8 * 1024 * 1024  # bytes
 IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}  # RFC 9110 §9.2.2: only these are sent again
 BUSY = {429, 502, 503, 504}
@@ -111,10 +112,9 @@ class Upstream:
         """
         given = {name: value for name, value in (params or {}).items() if value not in (None, "")}
         headers = httpx2.Headers(self._credentials(), encoding="latin-1")  # byte for byte as they came
-        try:
-            request = self._http.build_request(method, path, params=given, json=body, headers=headers)
-        except httpx2.InvalidURL:
-            raise UpstreamError("This is too long to ask for. Use a shorter id or query.") from None
+        if len(path) + sum(len(str(value)) for value in given.values()) > MAX_URL:
+            raise UpstreamError("This is too long to ask for. Use a shorter id or query.")
+        request = self._http.build_request(method, path, params=given, json=body, headers=headers)
         began = time.monotonic()
         for attempt in range(1, ATTEMPTS + 1):
             wait = pause(attempt)
@@ -171,6 +171,8 @@ def path(template: str, **values: str) -> Path:
         UpstreamError: A value is empty or a dot segment, which would name another path.
     """
     for name, value in values.items():
+        if len(value) > MAX_URL:
+            raise UpstreamError(f"The {name} is too long. Use one that a search returned.")
         if value in {"", ".", ".."}:
             raise UpstreamError(f"The {name} must not be {value!r}. Use one that a search returned.")
     return Path(template, {name: quote(value, safe="") for name, value in values.items()})

@@ -20,6 +20,8 @@ SPARE_FILES = 100  # file descriptors reserved for everything that is not a conn
 # later; with a small number, they fit into the spare descriptors until then.
 BACKLOG = 16
 QUEUE = 2_048  # connections that the kernel queues until they are accepted
+PIPELINED = 16  # requests that may wait on one connection while an earlier one is answered
+UNREAD = 60.0  # seconds for a caller to read more of its answer
 HEALTH = b"/health/"
 
 
@@ -56,14 +58,16 @@ class Connection(HttpToolsProtocol):
 
     def watch(self) -> None:
         """Close the connection when its caller is late. One timer per connection costs less than one per request."""
-        late = self.waiting_since is not None and self.loop.time() - self.waiting_since >= WITHIN
+        waits = 0.0 if self.waiting_since is None else self.loop.time() - self.waiting_since
         answered = self.cycle is not None and self.cycle.response_complete and self.cycle.more_body
-        if late and (self.in_headers or answered):
+        if (waits >= WITHIN and (self.in_headers or answered)) or (waits >= UNREAD and self.flow.write_paused):
             self.transport.abort()
         else:
             self.watcher = self.loop.call_later(WITHIN / 2, self.watch)
 
     def data_received(self, data: bytes) -> None:
+        if self.timeout_keep_alive_task is not None:  # idle: whatever comes is the start of headers, even blank lines
+            self.waiting_since, self.in_headers = self.loop.time(), True
         self.overhead += len(data)
         super().data_received(data)
         if self.overhead > 2 * HEADER_BYTES + FRAMING * self.body_bytes:
@@ -71,6 +75,8 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= PIPELINED:
+            raise ValueError("too many requests at once")  # uvicorn then answers 400 and closes the connection
         super().on_message_begin()
         self.waiting_since, self.in_headers = self.loop.time(), True
         self.fields = self.header_bytes = self.overhead = self.body_bytes = 0

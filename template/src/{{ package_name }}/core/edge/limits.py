@@ -19,12 +19,14 @@ MAX_VALUES = 10_000  # JSON values in a request; a string counts once, whatever 
 MAX_DEPTH = 64
 MAX_METHOD = 128  # characters
 MAX_ID = 256  # characters, or bits
+MAX_DIGITS = 400  # in a row, in a number
 WITHIN = 10.0  # seconds for a body to arrive
 SMALL = 64 * 1024  # bytes; bodies up to this size do not count towards SHARED
 SHARED = 16 * 1024 * 1024  # bytes that all larger bodies together may occupy while they arrive
 REQUEST = "mcp.request"  # key of the parsed request in the ASGI scope
 
 STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+NINES = bytes.maketrans(b"012345678", b"9" * 9)
 NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 INVALID_REQUEST, PARSE_ERROR = -32600, -32700  # JSON-RPC 2.0 §5.1
@@ -120,8 +122,8 @@ class OneRequest:
         except Refused as refused:
             return await as_json_rpc(refused)(scope, receive, send)
         params = request.get("params")
-        name = params.get("name") if isinstance(params, dict) and request.get("method") == "tools/call" else None
-        note(method=request.get("method"), tool=name)
+        name = params.get("name") if isinstance(params, dict) else None
+        note(method=request.get("method"), tool=name if isinstance(name, str) else None)
         await self.app({**scope, REQUEST: request}, replay(message, receive), send)
 
 
@@ -186,19 +188,23 @@ def measure(*texts: bytes) -> None:
         Refused: The texts together have too many values, or one of them is nested too deeply.
     """
     opened = sum(text.count(b"[") + text.count(b"{") for text in texts)
-    if opened <= MAX_DEPTH and opened + sum(text.count(b",") for text in texts) <= MAX_VALUES:
-        return  # the usual case: even with the signs inside strings, the count is low
+    many = opened + sum(text.count(b",") for text in texts) > MAX_VALUES
+    long = any(b"9" * MAX_DIGITS in text.translate(NINES) for text in texts)
+    if not many and not long and opened <= MAX_DEPTH:
+        return  # almost always: signs inside of strings are counted too, but they are few
     bare = [outside_strings(text) for text in texts]
     if sum(text.count(sign) for text in bare for sign in (b",", b"[", b"{")) > MAX_VALUES:
         raise too_many_values()
     for text in bare:
+        if b"9" * MAX_DIGITS in text.translate(NINES):
+            raise Refused(400, f"A number has {MAX_DIGITS} digits or more. Send it as text.")
         depth = 0
         for bracket in text.translate(None, NOT_BRACKETS):
             depth += 1 if bracket in b"[{" else -1
             if depth > MAX_DEPTH:
                 raise Refused(400, f"The JSON is nested deeper than {MAX_DEPTH} levels. Send a flatter request.")
             if depth < 0:
-                break  # not valid JSON: a parser stops here
+                break  # not valid JSON: no parser reads on from here
 
 
 def outside_strings(text: bytes) -> bytes:

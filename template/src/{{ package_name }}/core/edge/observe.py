@@ -102,10 +102,12 @@ LEVELS = {"error": logging.ERROR} | dict.fromkeys(("ok", "input_required", "tool
 
 def line(scope: Scope, record: dict[str, Any], status: int, seconds: float) -> str:
     """`tools/call get_record caller=3f9c1a2b outcome=ok status=200 ms=12.3 id=…`"""
-    asked = [record.get("method") or f"{scope['method']} {plain(scope['path'])}", record.get("tool")]
+    asked = record.get("method")
+    words = [plain(asked)] if asked else [scope["method"], plain(scope["path"])]
+    if record.get("tool") is not None:
+        words.append(plain(record["tool"]))
     rest = {name: record.get(name) for name in ("caller", "outcome", "error")}
     rest |= {"status": status or None, "ms": f"{seconds * 1000:.1f}", "id": record["id"]}
-    words = [plain(str(word)) if " /" not in str(word) else str(word) for word in asked if word is not None]
     return " ".join([*words, *(f"{name}={plain(str(value))}" for name, value in rest.items() if value is not None)])
 
 

@@ -1,5 +1,6 @@
 """The SDK's server, with limits on JSON inside strings, and errors that tell an agent what to do."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -149,6 +150,8 @@ async def brief_errors(ctx: ServerRequestContext[Any, Any], call_next: CallNext)
     """Server middleware: shorten long errors, which would fill the context of an agent."""
     try:
         result = await call_next(ctx)
+    except ValidationError as error:
+        raise invalid(shortened(f"The parameters are not valid: {explain(error)}")) from None
     except MCPError as error:
         if len(error.message) <= MAX_ERROR and len(str(error.data)) <= MAX_ERROR:
             raise
@@ -163,6 +166,19 @@ async def brief_errors(ctx: ServerRequestContext[Any, Any], call_next: CallNext)
 
 def shortened(text: str) -> str:
     return text if len(text) <= MAX_ERROR else f"{text[: MAX_ERROR - 40]}… ({len(text):,} characters)"
+
+
+def repeatable(text: str) -> bool:
+    """Whether what the SDK reads in a string can be sent on: it also takes NaN, infinity and lone surrogates."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return True  # the SDK leaves it a string
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError:
+        return False
+    return True
 
 
 def bounded_texts(server: MCPServer[Any]) -> Any:
@@ -181,11 +197,14 @@ def bounded_texts(server: MCPServer[Any]) -> Any:
                     properties = tool.input_schema.get("properties", {})
                     texts[tool.name] = {name for name, schema in properties.items() if schema.get("type") == "string"}
             plain = texts.get(str((ctx.params or {}).get("name")), set())
-            read = [value for name, value in arguments.items() if isinstance(value, str) and name not in plain]
+            given = [value for name, value in arguments.items() if isinstance(value, str) and name not in plain]
+            read = [text for text in given if text.lstrip()[:1] in ("[", "{")]
             try:
-                measure(*(text.encode(errors="replace") for text in read if text.lstrip()[:1] in ("[", "{")))
+                measure(*(text.encode(errors="replace") for text in read))
             except Refused as refused:
                 raise invalid(refused.why) from None
+            if not all(map(repeatable, read)):
+                raise invalid("The JSON in a string has a number or a character that JSON cannot have. Correct it.")
         return await call_next(ctx)
 
     return check

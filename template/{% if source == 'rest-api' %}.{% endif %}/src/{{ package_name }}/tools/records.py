@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, NonNegativeInt, TypeAdapter
 from ..upstream import Upstream
 
 MAX_RESULT = 60_000  # characters of JSON in one result
+MAX_CURSOR = 10_000  # characters of a cursor that is read
 MAX_FIELD = 500  # characters of a field's JSON in a list
 
 CURSOR = TypeAdapter(tuple[str | None, NonNegativeInt, Annotated[int, Field(ge=0, le=100)]])
@@ -106,6 +107,8 @@ def decode(cursor: str | None) -> tuple[str | None, int, int]:
     if not cursor:
         return None, 0, 0
     try:
+        if len(cursor) > MAX_CURSOR:
+            raise ValueError
         return CURSOR.validate_json(base64.urlsafe_b64decode(cursor))
     except ValueError:
         raise ToolError("This is no cursor of a search. Leave it out to begin at the first page.") from None
