@@ -157,7 +157,7 @@ def test_dev_needs_no_settings_and_prints_a_first_call(installed: Installed, cho
         assert printed["URL"] == f"{origin}/mcp"
         assert shlex.split(printed["Inspector"])[:4] == [
             "npx",
-            "@modelcontextprotocol/inspector",
+            "@modelcontextprotocol/inspector@2",
             "--cli",
             f"{origin}/mcp",
         ]

@@ -19,7 +19,8 @@ import pydantic_core
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from .core.source.report import Path, upstream_failed
+from .core.edge.protocol import problem
+from .core.source.report import Path, upstream_failed, upstream_unusable
 from .settings import Settings
 
 TIMEOUT = httpx2.Timeout(15.0, connect=5.0)  # seconds without a byte
@@ -202,6 +203,7 @@ def read(status: int, headers: httpx2.Headers, content: bytes) -> Any:
     try:
         return pydantic_core.from_json(content.removeprefix(BOM_UTF8), allow_inf_nan=False) if content else None
     except ValueError as error:
+        upstream_unusable("it is not JSON")
         raise UpstreamError(
             "The upstream API did not answer with JSON. The owner of this connector must check UPSTREAM_URL."
         ) from error
@@ -217,9 +219,10 @@ def shaped(expected: type[T], answer: object) -> T:
         return TypeAdapter(expected).validate_python(answer)
     except ValidationError as error:
         [first, *_] = error.errors(include_input=False)
-        where = ".".join(map(str, first["loc"])) or "the whole"
+        why = problem(first, "the whole")
+        upstream_unusable(why)
         raise UpstreamError(
-            f"The upstream API answers in another form than expected ({where}: {first['msg']}). "
+            f"The upstream API answers in another form than expected ({why}). "
             "The owner of this connector must fit upstream.py to it."
         ) from error
 

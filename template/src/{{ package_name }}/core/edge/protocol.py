@@ -131,9 +131,10 @@ def explain(error: ValidationError) -> str:
     return f"{'; '.join(problems[:NAMED])}{more}. Correct this and call again."
 
 
-def problem(found: ErrorDetails) -> str:
+def problem(found: ErrorDetails, whole: str = "the arguments") -> str:
+    """What pydantic found, in words that do not depend on it. `whole` names what has no field that is wrong."""
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part[:64]}" for part in found["loc"])
-    where = where.removeprefix(".") or "the arguments"
+    where = where.removeprefix(".") or whole
     context = found.get("ctx", {})
     if found["type"] in {"value_error", "assertion_error"}:  # the message is from the tool's author
         return f"{where}: {context.get('error', 'is not valid')}"[:300]

@@ -35,6 +35,11 @@ def upstream_failed(method: str, host: str, path: str, cause: int | Exception, s
     logger.warning("%s %s%s %s ms=%.1f id=%s", method, host, template, why, seconds * 1000, request_id)
 
 
+def upstream_unusable(why: str) -> None:
+    """One warning for an answer that cannot be used: which field has which fault, without its value."""
+    logger.warning("the answer cannot be used: %s id=%s", why, (current.get() or {}).get("id", "-"))
+
+
 def reason(error: BaseException) -> str:
     """The exception and the operating system's error: `ConnectError (Name or service not known)`."""
     name, inner = type(error).__name__, error.__cause__ or error.__context__
