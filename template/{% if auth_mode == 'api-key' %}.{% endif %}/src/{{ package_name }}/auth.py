@@ -49,10 +49,11 @@ class Authenticate:
             logger.error("API_KEYS_FILE cannot be used, so every caller is refused: %s", error)
             return await refuse(503, "the keys cannot be checked now", retry_after=10)(scope, receive, send)
         if known is None:
-            note(caller=claimed_id(key) or fingerprint(key))
-            address = scope["client"][0] if scope.get("client") else "unknown"
+            claimed = claimed_id(key)
+            note(caller=claimed or fingerprint(key))
+            address = scope["client"][0][:64] if scope.get("client") else "unknown"  # a proxy may pass on any text
             logger.warning("refused a key from %s", address)
-            if wait := max(self.failures.count(address), self.failures.count(f"key {claimed_id(key)}")):
+            if wait := max(self.failures.count(who) for who in (address, f"key {claimed}" if claimed else "") if who):
                 return await refuse(429, "too many wrong keys", retry_after=wait)(scope, receive, send)
             return await refuse(401, "invalid_token", challenge("invalid_token"))(scope, receive, send)
         note(caller=known.id)

@@ -29,6 +29,7 @@ RETRIED = 8.0  # seconds in which another attempt may begin: with a last wait an
 LIMITS = httpx2.Limits(max_connections=50, max_keepalive_connections=20)
 ATTEMPTS = 3
 LONGEST_WAIT = 5.0  # seconds between two attempts; an API that asks for more is left alone
+LONGEST_ASKED = 24 * 3600.0  # seconds that an API may ask to wait
 MAX_URL = 8_000  # characters of a path and its parameters; servers take no more
 MAX_ANSWER = 8 * 1024 * 1024  # bytes
 IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}  # RFC 9110 §9.2.2: only these are sent again
@@ -231,10 +232,10 @@ def retry_after(headers: httpx2.Headers) -> float | None:
     """Seconds that `Retry-After` asks for, which it gives as a number or a date (RFC 9110 §10.2.3)."""
     value = headers.get("retry-after", "")
     if value.isdecimal():
-        return float(value)
+        return min(float(value), LONGEST_ASKED)
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+        return min(max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time()), LONGEST_ASKED)
+    except (ValueError, OverflowError):
         return None
 
 

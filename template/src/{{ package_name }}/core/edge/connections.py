@@ -123,7 +123,7 @@ class Connection(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self.waiting_since = None
+        self.waiting_since = self.loop.time() if self.cycle.response_complete else None
 
 
 def refusal(status: int, why: str, retry_after: str | None = None) -> ASGIApp:

@@ -53,7 +53,8 @@ async def get_record(
     """Read one record."""
     record = await upstream(ctx).get(record_id)
     if fields:
-        chosen = {name: value for name, value in record.items() if name in fields}
+        named = set(fields)
+        chosen = {name: value for name, value in record.items() if name in named}
         return {name: cut(value, MAX_RESULT // len(chosen)) for name, value in chosen.items()}
     if (size := len(json.dumps(record))) > MAX_RESULT:
         names = ", ".join(record)[:2000]
