@@ -189,7 +189,12 @@ def test_a_taken_port_is_named_in_one_sentence(installed: Installed, chosen: Ans
     project, env = installed(chosen)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        settings = {"PORT": port, "PUBLIC_URL": "http://localhost", "LOG_LEVEL": "WARNING", "REQUEST_STATE_KEYS": "k" * 32}
+        settings = {
+            "PORT": port,
+            "PUBLIC_URL": "http://localhost",
+            "LOG_LEVEL": "WARNING",
+            "REQUEST_STATE_KEYS": "k" * 32,
+        }
         done = run(project, {**env, **settings}, "connector", command)
     assert done.returncode != 0
     assert (len(done.stderr.splitlines()), port in done.stderr) == (1, True)
