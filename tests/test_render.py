@@ -474,7 +474,7 @@ def test_what_any_mode_keeps_secret_is_ignored_in_each(rendered: Rendered, answe
 
 @every_render
 def test_a_connector_has_few_files(rendered: Rendered, answers: rendering.Answers) -> None:
-    bounds = {"none": 43, "headers": 47, "api-key": 51, "oauth": 57, "oauth-introspection": 57, "oauth-proxy": 60}
+    bounds = {"none": 43, "headers": 47, "api-key": 53, "oauth": 59, "oauth-introspection": 59, "oauth-proxy": 60}
     most = bounds[answers["auth_mode"]]
     apart = ("/deploy.yml", "/update.yml", "renovate.json")
     files = [name for name in rendering.files(rendered(answers)) if not name.endswith(apart)]
@@ -488,12 +488,12 @@ def test_a_package_is_read_in_minutes(rendered: Rendered, answers: rendering.Ans
         name: text.count("\n") for name, text in files.items() if name.startswith("src/") and not SEEDS.search(name)
     }
     most = {
-        "none": 1540,
-        "headers": 1620,
-        "api-key": 2150,
-        "oauth": 2460,
-        "oauth-introspection": 2480,
-        "oauth-proxy": 2980,
+        "none": 1600,
+        "headers": 1670,
+        "api-key": 2210,
+        "oauth": 2520,
+        "oauth-introspection": 2540,
+        "oauth-proxy": 3050,
     }
     assert sum(lines.values()) < most[answers["auth_mode"]], lines
 
@@ -558,9 +558,10 @@ def check_leftovers(name: str, text: str) -> None:
     assert not re.search(r"\{%|%\}|(?<!\$)\{\{|\{#(?!\w)|#\}", text), name
     if not name.endswith(".py"):
         # A variable that held nothing, a Python value in place of text, or an object; not a job without permissions.
-        assert not re.search(
-            r"(?<!^permissions)[=:] *(None|True|False|\[\]|\{\})$|Undefined|<\w+ object|Macro ", text, re.MULTILINE
-        ), name
+        text = re.sub(r"^ *permissions: \{\}$", "", text, flags=re.MULTILINE)
+        assert not re.search(r"[=:] *(None|True|False|\[\]|\{\})$|Undefined|<\w+ object|Macro ", text, re.MULTILINE), (
+            name
+        )
 
 
 @pytest.mark.parametrize(

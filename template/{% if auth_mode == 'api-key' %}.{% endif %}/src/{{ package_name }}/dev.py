@@ -3,7 +3,7 @@
 import os
 
 from . import keys
-from .scopes import scopes_of_tools
+from .dev_scopes import scopes_of_tools
 from .tools import register
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from .scopes import EVERYONE, scopes_of_tools
+from .dev_scopes import scopes_of_tools
+from .scopes import EVERYONE
 from .settings import Settings
 from .tools import register
 

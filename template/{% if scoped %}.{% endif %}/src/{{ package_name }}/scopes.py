@@ -1,9 +1,7 @@
 """Scopes: what an authenticated caller may do (RFC 6750 §3.1)."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Set
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,19 +70,6 @@ def own_scopes(tool: Tool) -> frozenset[str] | None:
     if not isinstance(scopes, list | tuple | Set) or not all(isinstance(scope, str) for scope in scopes):
         raise TypeError(f"the scopes in the meta of {tool.name} are not a list of strings")
     return frozenset(scopes)
-
-
-def scopes_of_tools(register: Callable[[MCPServer[Any]], None]) -> list[str]:
-    """All scopes in the meta of tools, sorted. It needs no running connector."""
-    handlers = logging.getLogger().handlers[:]
-    server = MCPServer[Any]("tools")
-    logging.getLogger().handlers[:] = handlers  # the SDK adds a handler with another format
-    register(server)
-    own: set[str] = set()
-    for tool in asyncio.run(server.list_tools()):
-        with suppress(TypeError):
-            own |= own_scopes(tool) or set()
-    return sorted(own - {EVERYONE})
 
 
 class RequireScopes:
