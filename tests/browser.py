@@ -5,6 +5,7 @@ $BROWSER URL, with this module run as $BROWSER, prints where the person was sent
 
 import re
 import sys
+import time
 from base64 import urlsafe_b64encode
 from contextlib import suppress
 from hashlib import sha256
@@ -60,5 +61,8 @@ def challenge(verifier: str) -> str:
 if __name__ == "__main__":
     reached = log_in(sys.argv[1])
     print(reached, flush=True)
-    with suppress(httpx2.ConnectError):  # nobody listens there; whoever opened the browser reads what is printed
-        httpx2.get(reached, trust_env=False, timeout=10)
+    for _ in range(50):  # some clients listen only after they have opened the browser, and some read what is printed
+        with suppress(httpx2.ConnectError):
+            httpx2.get(reached, trust_env=False, timeout=10)
+            break
+        time.sleep(0.1)
