@@ -15,7 +15,7 @@ demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kind
 test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders but those of the six below, in under ten minutes.
 	.venv/bin/pytest -q -n 2 -m "not peers and not targets and not pipelines and not updates and not image and not browser"
 
-peers: $(ENV) $(PEERS) ## OAuth clients and suites of others against connectors of each OAuth mode, and every identity provider.
+peers: $(ENV) $(PEERS) ## OAuth clients and suites of others against connectors of each OAuth mode, every identity provider, and replicas.
 	.venv/bin/pytest -q -n 2 -m peers
 
 targets: $(ENV) ## The files of every target with every mode and source, each by the strictest check that works offline.

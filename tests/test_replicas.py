@@ -26,6 +26,8 @@ from .rendering import Installed, recorded, run
 from .serving import CLIENT, Running, free_port, identity_provider, issued_by, serving, state_store
 from .test_running import ERAS, RoundRobin, of, until
 
+pytestmark = pytest.mark.peers
+
 REFUSED = "Invalid or expired requestState"
 RECORD = {"record": "7"}
 DONE = {"result": "7: True, no longer needed"}
