@@ -269,8 +269,9 @@ def test_every_document_covers_the_life_of_a_deployment(target: str, rendered: R
         headings = re.findall(r"^## (.+)$", document, re.MULTILINE)
         assert {"The first time", "Settings", "Logs, rollback, domain", "Limits", "Cost"} < set(headings)
         assert all(words in document for words in ("longest call", "longest silent call", "/mcp`", READY))
-        steps = re.findall(r"^(\d+)\. ", document, re.MULTILINE)
-        assert steps == [str(number + 1) for number in range(len(steps))]
+        for chapter in re.split(r"^## ", document, flags=re.MULTILINE):
+            steps = re.findall(r"^(\d+)\. ", chapter, re.MULTILINE)
+            assert steps == [str(number + 1) for number in range(len(steps))], chapter
         missing = (
             variables(project).known - set(re.findall(r"`([A-Z][A-Z0-9_]*)`", document)) - {"API_KEYS", "API_KEYS_FILE"}
         )
