@@ -235,7 +235,7 @@ def test_a_renamed_question_keeps_its_value(repository: Path, tmp_path: Path) ->
     edits.replace(settings, proposal, taken)
     edits.replace(settings, "\nproject_description:\n", "\nproject_summary:\n")
     edits.replace(
-        settings, "answers.project_description(project_description)", "answers.project_description(project_summary)"
+        settings, "answers.project_description(project_description,", "answers.project_description(project_summary,"
     )
     for file in repository.glob("template/*.jinja"):
         file.write_text(file.read_text().replace("project_description", "project_summary"))
