@@ -18,8 +18,7 @@ from .updating import files
 pytestmark = pytest.mark.updates
 
 Released = Callable[[str, Answers], Path]
-# The owner's files, which an update does not read.
-SEEDS = ("src/acme_crm/tools/", "src/acme_crm/upstream.py", "src/acme_crm/stand_in.py", "tests/test_tools.py")
+SEEDS = updating.SEEDS
 
 
 @pytest.fixture(scope="session")
