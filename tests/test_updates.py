@@ -149,6 +149,9 @@ def clashing(ours: Path, old: Path, new: Path) -> Iterator[str]:
         sides = [folder / name for folder in (ours, old, new)]
         if name == ".copier-answers.yml" or not all(side.exists() for side in sides):
             continue
+        mine, base, theirs = (side.read_bytes() for side in sides)
+        if base in (mine, theirs) or mine == theirs:
+            continue  # only one side changed, or both alike
         if subprocess.run(["git", "merge-file", "-p", *sides], capture_output=True).returncode != 0:
             yield name
 
