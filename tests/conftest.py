@@ -5,9 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-import jinja2
 import pytest
 
 from . import rendering
@@ -52,19 +50,7 @@ def once(target: Path, make: Callable[[], object]) -> Path:
 
 @pytest.fixture(scope="session")
 def compiled_once() -> Iterator[None]:
-    """Copier compiles each expression anew for each project; where one process makes many, that is half the time."""
-    compiled: dict[object, Any] = {}
-    compile = jinja2.Environment.compile
-
-    def remembered(environment: jinja2.Environment, source: Any, *options: Any, **named: Any) -> Any:
-        syntax = environment.trim_blocks, environment.lstrip_blocks, environment.keep_trailing_newline
-        key = (type(environment), syntax, source, *options[:1])  # the second option is where the file lies, this time
-        if named or key not in compiled:
-            compiled[key] = compile(environment, source, *options, **named)
-        return compiled[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jinja2.Environment, "compile", remembered)
+    with rendering.compiled_once():
         yield
 
 
@@ -76,12 +62,12 @@ def template(_isolated: None, shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def rendered(template: Path, shared: Path) -> Callable[[Mapping[str, str]], Path]:
+def rendered(template: Path, compiled_once: None, shared: Path) -> Callable[[Mapping[str, str]], Path]:
     """Gives the connector for these answers, rendered once for all workers. Tests must not change it."""
 
     def get(answers: Mapping[str, str]) -> Path:
         target = shared / "rendered" / template.name / rendering.label(answers)
-        return once(target, lambda: rendering.render(template, target, answers))
+        return once(target, lambda: rendering.render_here(template, target, answers))
 
     return get
 

@@ -28,12 +28,13 @@ def dependency_sets(workspace: Path) -> list[tuple[Path, Path]]:
     """For each different set of dependencies, the folder of its locks and a rendered project that has them."""
     template = rendering.snapshot(workspace / "template", "v1000.0.0")
     found: dict[str, tuple[Path, Path]] = {}
-    for answers in rendering.combinations():
-        if answers["ci"] == "none":  # which pipeline runs does not change what is installed
-            project = rendering.render(template, workspace / rendering.label(answers), answers)
-            declared = tomllib.loads((project / "pyproject.toml").read_text())["project"]
-            declared_set = str((declared["dependencies"], declared["optional-dependencies"]))
-            found.setdefault(declared_set, (rendering.LOCKS / rendering.lock_set(project), project))
+    with rendering.compiled_once():
+        for answers in rendering.combinations():
+            if answers["ci"] == "none":  # which pipeline runs does not change what is installed
+                project = rendering.render_here(template, workspace / rendering.label(answers), answers)
+                declared = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+                declared_set = str((declared["dependencies"], declared["optional-dependencies"]))
+                found.setdefault(declared_set, (rendering.LOCKS / rendering.lock_set(project), project))
     return list(found.values())
 
 
