@@ -847,10 +847,9 @@ def test_a_first_push_is_green_on_the_python_that_its_pipeline_asks_for(
 ) -> None:
     tmp_path.chmod(0o755)
     with ThreadPoolExecutor(2) as pool:
-        runs = [
+        runs = [  # on another Python, test_pipelines.py has every pair
             pool.submit(first_push, ci, locks, rendered, docker, python_and_git, tmp_path / f"{ci}-{locks}")
-            for locks in first.CONNECTORS
-            for ci in first.STARTED
+            for locks, ci in zip(first.CONNECTORS, first.STARTED, strict=True)
         ]
         for run in runs:
             run.result()
