@@ -1,10 +1,8 @@
-"""The HTTP client of the upstream API: credentials, limits, retries and errors. Its paths are in `upstream.py`."""
+"""The HTTP client of the upstream API: credentials, limits and retries. The API's paths are in `upstream.py`."""
 
 import asyncio
-import email.utils
 import random
 import time
-from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
@@ -12,11 +10,12 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx2
-import pydantic_core
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import TypeAdapter, ValidationError
 
 from .core.edge.protocol import problem
+from .core.source.reading import LARGE, Unusable, json_of, reason
+from .core.source.refusals import LATER, sentence, wait
 from .core.source.report import Path, upstream_failed, upstream_unusable
 from .settings import Settings
 
@@ -27,11 +26,9 @@ LIMITS = httpx2.Limits(max_connections=50, max_keepalive_connections=20)
 UNPROXIED = ("all://*localhost", "all://127.0.0.0/8", "all://[::1]")  # this machine, whatever HTTP_PROXY says
 ATTEMPTS = 3
 LONGEST_WAIT = 5.0  # seconds between two attempts; an API that asks for more is left alone
-LONGEST_ASKED = 24 * 3600.0  # seconds that an API may ask to wait
-MAX_URL = 8_000  # characters of a path and its parameters; servers take no more
+MAX_URL = 8_000  # bytes of a path and its parameters; servers take no more
 MAX_ANSWER = 8 * 1024 * 1024  # bytes
 IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}  # RFC 9110 §9.2.2: only these are sent again
-BUSY = {429, 502, 503, 504}
 UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)  # the API saw nothing: always safe to repeat
 
 T = TypeVar("T")
@@ -55,6 +52,7 @@ class Client:
         credentials: Callable[[], Mapping[str, str]],
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
+        self.max_result = settings.max_result  # bytes of a result that is made of answers
         self._credentials, self._health_path = credentials, settings.upstream_health_path
         self._http = httpx2.AsyncClient(
             base_url=settings.upstream_url,
@@ -104,31 +102,42 @@ class Client:
             UpstreamError: There is no usable answer.
         """
         given = {name: value for name, value in (params or {}).items() if value not in (None, "")}
-        headers = as_given(self._credentials())
-        if len(path) + sum(len(str(value)) for value in given.values()) > MAX_URL:
-            raise UpstreamError("This is too long to ask for. Use a shorter id or query.")
-        request = self._http.build_request(method, path, params=given, json=body, headers=headers)
+        credentials = self._credentials()
+        try:
+            request = self._http.build_request(method, path, params=given, json=body, headers=as_given(credentials))
+        except httpx2.InvalidURL:
+            raise too_long() from None
+        if len(request.url.raw_path) > MAX_URL:
+            raise too_long()
+        repeatable = method in IDEMPOTENT
         began = time.monotonic()
         for attempt in range(1, ATTEMPTS + 1):
-            wait = pause(attempt)
+            delay = pause(attempt)
+            last = attempt == ATTEMPTS or time.monotonic() - began > RETRIED
             try:
-                status, answered, content = await self._attempt(request, path)
+                status, headers, content = await self._attempt(request, path)
             except UNSENT as error:
-                if last(attempt, began):
+                if last:
                     raise UpstreamError("The upstream API cannot be reached. Try again in a minute.") from error
             except (httpx2.HTTPError, TimeoutError) as error:
-                if method not in IDEMPOTENT:
+                if not repeatable:
                     raise UpstreamError(
                         "The upstream API broke off before it answered, so the change may have been made or not. "
                         "Read the record before you try again."
                     ) from error
-                if last(attempt, began):
+                if last:
                     raise UpstreamError("The upstream API did not answer in time. Try again in a minute.") from error
             else:
-                wait = max(wait, retry_after(answered) or 0)
-                if last(attempt, began) or status not in BUSY or method not in IDEMPOTENT or wait > LONGEST_WAIT:
-                    return read(status, answered, content)
-            await asyncio.sleep(wait)
+                asked = wait(status, headers)
+                delay = max(delay, asked or 0)
+                passing = status in LATER or asked is not None
+                if last or not passing or not repeatable or delay > LONGEST_WAIT:
+                    if status < 300:
+                        return await read(headers, content)
+                    secrets = {word for value in credentials.values() for word in value.split() if len(word) > 3}
+                    said = reason(headers, content, secrets)
+                    raise UpstreamError(sentence(path, status, headers, said, repeatable))
+            await asyncio.sleep(delay)
         raise AssertionError("the last attempt returns or raises")
 
     async def _attempt(self, request: httpx2.Request, path: str) -> tuple[int, httpx2.Headers, bytes]:
@@ -176,34 +185,17 @@ def path(template: str, **values: str) -> Path:
     return Path(template, {name: quote(value, safe="") for name, value in values.items()})
 
 
-def read(status: int, headers: httpx2.Headers, content: bytes) -> Any:
-    """The JSON of a success, or the error that an agent can act on."""
-    if status in {401, 403}:
-        raise UpstreamError(
-            f"The upstream API refuses the credential ({status}). Do not try again: a person must check it."
-        )
-    if status in {404, 410}:
-        raise UpstreamError(f"There is no such record ({status}). Search for it first.")
-    if status == 429 or (status == 503 and retry_after(headers)):
-        wait = retry_after(headers) or 60
-        raise UpstreamError(f"The upstream API is busy ({status}). Try again in {wait:.0f} seconds.")
-    if status >= 500:
-        raise UpstreamError(f"The upstream API has a fault ({status}). Try again in a minute, or tell its owner.")
-    if status >= 400:
-        detail = " ".join(content[:500].decode(errors="replace").split())
-        raise UpstreamError(f"The upstream API refuses the request ({status}): {detail} Correct it and try again.")
-    if status >= 300:
-        raise UpstreamError(
-            f"The upstream API redirects elsewhere ({status}). Use an id that a search returned; "
-            "if it was one, the owner of this connector must check UPSTREAM_URL."
-        )
+async def read(headers: httpx2.Headers, content: bytes) -> Any:
+    """The JSON of a success, or None if it is empty; a large one is read while others are answered."""
+    if not content.strip():
+        return None
     try:
-        return pydantic_core.from_json(content.removeprefix(BOM_UTF8), allow_inf_nan=False) if content else None
-    except ValueError as error:
-        upstream_unusable("it is not JSON")
-        raise UpstreamError(
-            "The upstream API did not answer with JSON. The owner of this connector must check UPSTREAM_URL."
-        ) from error
+        if len(content) > LARGE:
+            return await asyncio.to_thread(json_of, headers, content)
+        return json_of(headers, content)
+    except Unusable as error:
+        upstream_unusable(error.why)
+        raise UpstreamError(f"The answer of the upstream API cannot be used: {error.why}. {error.remedy}") from error
 
 
 def shaped(expected: type[T], answer: object) -> T:
@@ -224,22 +216,10 @@ def shaped(expected: type[T], answer: object) -> T:
         ) from error
 
 
-def retry_after(headers: httpx2.Headers) -> float | None:
-    """Seconds that `Retry-After` asks for, which it gives as a number or a date (RFC 9110 §10.2.3)."""
-    value = headers.get("retry-after", "")
-    if value.isdecimal():
-        return min(float(value), LONGEST_ASKED)
-    try:
-        return min(max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time()), LONGEST_ASKED)
-    except (ValueError, OverflowError):
-        return None
-
-
-def last(attempt: int, began: float) -> bool:
-    """Whether an attempt is the last of a call that began then (monotonic seconds)."""
-    return attempt == ATTEMPTS or time.monotonic() - began > RETRIED
-
-
 def pause(attempt: int) -> float:
     """Seconds before the next attempt: longer each time, and never the same for two callers."""
     return random.uniform(0.2, 0.6) * attempt
+
+
+def too_long() -> UpstreamError:
+    return UpstreamError("This is too long to ask for. Use a shorter id or query.")
