@@ -148,7 +148,10 @@ def read_aws(project: Path) -> Deployed:
     plain = {v["Name"]: str(v["Value"]) for v in container["Environment"]}
     secrets = {v["Name"]: SECRET for v in kept}
     assert not plain.keys() & secrets.keys()
-    [probe] = re.findall(r"http://127\.0\.0\.1:8000(/[\w/]+)", container["HealthCheck"]["Command"][-1])
+    [*command, module] = container["HealthCheck"]["Command"]
+    assert command == ["CMD", "python", "-m"]
+    source = (project / "src" / module.replace(".", "/")).with_suffix(".py").read_text()
+    [probe] = re.findall(r'^PATH = "(/[\w/]+)"', source, re.MULTILINE)
     assert (
         resources["Target"]["Port"]
         == port["ContainerPort"]
