@@ -36,6 +36,10 @@ class Authenticate:
         self.keys = KeyRing(settings.api_keys, settings.api_keys_file)
         self.failures = Attempts(WRONG_KEYS)
 
+    async def ready(self) -> bool:
+        """Whether keys can be checked now."""
+        return self.keys.readable()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         presented = credentials(Headers(scope=scope))
         if not presented:

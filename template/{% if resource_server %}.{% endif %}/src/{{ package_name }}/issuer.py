@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any
 
@@ -59,9 +59,12 @@ class IssuerClient(httpx2.AsyncClient):
         try:
             async with asyncio.timeout(WITHIN):
                 answer = await self._send(request, **options)
-        except (httpx2.TransportError, TimeoutError) as error:
+        except httpx2.TransportError as error:
             self._failed(host, type(error).__name__)
-            raise error if isinstance(error, httpx2.TransportError) else httpx2.ReadTimeout("too slow") from error
+            raise
+        except TimeoutError as error:
+            self._failed(host, "TimeoutError")
+            raise httpx2.ReadTimeout(f"no whole answer in {WITHIN:.0f} seconds", request=request) from error
         except BaseException:  # such as a caller who left
             if why:
                 self._down[host] = why, 0.0
@@ -75,7 +78,8 @@ class IssuerClient(httpx2.AsyncClient):
     async def _send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         try:
             return await super().send(request, **options)
-        except (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError):  # it may have closed an idle connection
+        except (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError):
+            # The issuer may have closed an idle connection.
             return await super().send(request, **options)
 
     def _failed(self, host: str, why: str) -> None:
@@ -120,18 +124,25 @@ async def looking(prepare: Callable[[], Awaitable[None]], ready: Callable[[], bo
         await asyncio.wait([task])
 
 
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The exception, and those that led to it."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        yield error
+        seen.append(error)
+        error = error.__cause__ or error.__context__
+
+
 def no_answer(url: str, error: Exception) -> IssuerUnavailable:
     """The exception for a request that failed: an outage, unless the URL or the certificates of this machine are wrong.
 
     A name that does not exist is almost always misspelt. During an outage, name servers rather give no answer.
     """
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return WrongSetting(f"the certificate of {url} cannot be used: {cause.verify_message}")
         if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME:
             return WrongSetting(f"the host of {url} does not exist")
-        cause = cause.__cause__ or cause.__context__
     return IssuerUnavailable(f"{url} does not answer ({str(error) or type(error).__name__})")
 
 

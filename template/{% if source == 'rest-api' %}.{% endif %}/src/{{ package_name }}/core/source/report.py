@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Self
 
-from ..edge.observe import current
+from ..edge.observe import current, note
 
 logger = logging.getLogger("connector.upstream")
 
@@ -29,6 +29,7 @@ def upstream_failed(method: str, host: str, path: str, cause: int | Exception, s
     To keep values out of the log, the path is written as its template. A path without one has `*` for segments with a
     digit, and no query.
     """
+    note(upstream=cause if isinstance(cause, int) else type(cause).__name__)
     template = path.template if isinstance(path, Path) else DIGITS.sub("*", path.partition("?")[0])
     why = f"status={cause}" if isinstance(cause, int) else f"cause={reason(cause)}"
     request_id = (current.get() or {}).get("id", "-")
