@@ -1,6 +1,7 @@
 """A browser, and a person who logs in wherever they are asked and agrees to everything.
 
-$BROWSER URL, with this module run as $BROWSER, prints where the person was sent in the end, and goes there.
+$BROWSER URL, with this module run as $BROWSER, prints where the person was sent in the end, and goes there. With the
+further argument `--stay` it goes nowhere, for a client that reads what is printed and listens to nothing.
 """
 
 import re
@@ -61,7 +62,7 @@ def challenge(verifier: str) -> str:
 if __name__ == "__main__":
     reached = log_in(sys.argv[1])
     print(reached, flush=True)
-    for _ in range(50):  # some clients listen only after they have opened the browser, and some read what is printed
+    for _ in range(0 if "--stay" in sys.argv else 50):  # some clients listen only after they have opened the browser
         with suppress(httpx2.ConnectError):
             httpx2.get(reached, trust_env=False, timeout=10)
             break

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,7 +28,8 @@ Rendered = Callable[[Mapping[str, str]], Path]  # the fixture `rendered`
 Installed = Callable[[Mapping[str, str]], tuple[Path, dict[str, str]]]  # the fixture `installed`
 
 
-def questions() -> dict[str, dict[str, object]]:
+@cache  # it takes a tenth of a second, and test modules ask dozens of times
+def questions() -> Mapping[str, Mapping[str, object]]:
     """The questions of copier.yml by name."""
     settings = yaml.safe_load((ROOT / "copier.yml").read_text())
     return {name: question for name, question in settings.items() if not name.startswith("_")}

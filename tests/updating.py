@@ -6,6 +6,7 @@ import subprocess
 import tarfile
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import copier
@@ -114,5 +115,12 @@ def files(project: Path) -> dict[str, bytes]:
 
 def offered(version: str, question: str) -> list[str]:
     """The values that a question offered in a release."""
+    return rendering.values(asked(version)[question])
+
+
+@cache
+def asked(version: str) -> Mapping[str, Mapping[str, object]]:
+    """The questions of a release by name, and its settings."""
     settings = git("show", f"{COMMITS[version]}:copier.yml", cwd=rendering.ROOT)
-    return rendering.values(yaml.safe_load(settings)[question])
+    questions: Mapping[str, Mapping[str, object]] = yaml.safe_load(settings)
+    return questions

@@ -24,7 +24,7 @@ export class Login {
   saveCodeVerifier = (verifier) => void (this.verifier = verifier);
 
   redirectToAuthorization(url) {
-    this.callback = new URL(execFileSync(process.env.BROWSER, [url.href], { encoding: "utf8" }).trim());
+    this.callback = new URL(execFileSync(process.env.BROWSER, [url.href, "--stay"], { encoding: "utf8" }).trim());
     if (this.callback.searchParams.get("state") !== this.expected) throw new Error(`not our login: ${this.callback}`);
   }
 }
