@@ -100,7 +100,7 @@ def connector(
             grants = provider.asking if mode == "oauth-introspection" else ["authorization_code", "refresh_token"]
             own = application(provider, f"{origin}/auth/callback", grants)
             settings |= {"OAUTH_CLIENT_ID": own["client_id"], "OAUTH_CLIENT_SECRET": own["client_secret"]}
-        if "STATE_STORE_URL" in settings:
+        if "STATE_KEY" in settings:
             made = {name: b64encode(secrets.token_bytes(32)).decode() for name in ("STATE_KEY", "SIGNING_KEY")}
             settings |= {"STATE_STORE_URL": stack.enter_context(state_store()).url, **made}
         if mode == "oauth-introspection":
