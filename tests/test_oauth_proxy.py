@@ -307,7 +307,8 @@ def test_while_the_identity_provider_is_down_who_is_known_goes_on(installed: Ins
             assert told == [(503, "10"), (503, "10")]
             assert "Traceback" not in connector.log.read_text()
             with identity_provider(port=port):  # with other keys, and without the logins of the first
-                assert client.call() == 401
+                until(lambda: client.call() == 401, 10)  # it is asked again after a pause
+                until(lambda: client.refresh().status_code == 401, 10)
                 assert logged_in(connector.origin).call() == 200
 
 
@@ -375,7 +376,7 @@ def test_neither_the_store_nor_the_log_tells_a_secret(installed: Installed, idp:
     assert [what for what, value in {**told, **private}.items() if value.encode() in everything] == []
     assert [what for what, value in told.items() if value in log] == []
     assert "DEBUG" in log
-    assert len(kept) >= 10
+    assert len(kept) >= 8
     assert [key for key, (_, seconds) in kept.items() if seconds <= 0] == []
     assert {re.sub(r"[0-9a-f]{64}$", "HASH", key).rpartition("::")[2] for key in kept} == {"HASH"}
 
@@ -536,9 +537,9 @@ def test_a_forwarded_address_counts_from_the_proxy_alone(installed: Installed, s
                 headers={"X-Forwarded-For": f"203.0.113.{at}"},
                 trust_env=False,
             ).status_code
-            for at in range(22)
+            for at in range(62)
         ]
-        assert codes == [201] * 20 + [429] * 2
+        assert codes == [201] * 60 + [429] * 2
 
 
 def test_another_site_may_not_read_what_a_person_gets(installed: Installed, settings: dict[str, str]) -> None:

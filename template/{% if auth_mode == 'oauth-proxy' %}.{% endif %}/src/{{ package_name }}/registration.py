@@ -15,8 +15,8 @@ from pydantic import AnyUrl, ValidationError
 logger = logging.getLogger(__name__)
 
 GRANT_TYPES = ["authorization_code", "refresh_token"]
-MOST = 10  # redirect URIs of a client
-LONGEST = 512  # characters of one
+MOST = 8  # redirect URIs of a client
+LONGEST = 256  # characters of one
 LONGEST_NAME = 100
 
 
