@@ -104,9 +104,13 @@ PLATFORMS = {  # words that only the documents of one target may use
 WELL_KNOWN = {
     "SSL_CERT_FILE",
     "GIT_SSL_CAINFO",
+    "ALL_PROXY",
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "NO_PROXY",
+    "PIP_CERT",
+    "PIP_INDEX_URL",
+    "UV_DEFAULT_INDEX",
     "CAPABILITY_IAM",
     "PWD",
     "S256",
@@ -433,6 +437,9 @@ def chosen_values(script: str, turn: int) -> tuple[str, dict[str, str]]:
     return re.sub(ASSIGNED, line, script, flags=re.MULTILINE), replaced
 
 
+ELSEWHERE = re.compile(r"^## Behind a company's proxy.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)  # builds any image
+
+
 def followed(guides: Guides, turn: int, scratch: Path) -> Followed:
     """Do what docs/deploy.md says, and then docs/connect.md, with stand-ins for the programs of platforms."""
     project = shutil.copytree(guides.project, scratch / "project")
@@ -445,6 +452,7 @@ def followed(guides: Guides, turn: int, scratch: Path) -> Followed:
     (project / "secrets/keys").mkdir(parents=True)
     (project / "secrets/keys/keys.jsonl").write_text("{}\n")
     pages = [guides.texts[page] for page in ("docs/deploy.md", "docs/connect.md") if page in guides.texts]
+    pages = [ELSEWHERE.sub("", page) for page in pages]
     script, replaced = chosen_values("\n".join(block for page in pages for block in blocks(page)), turn)
     for name, old, value in BY_HAND.get(guides.answers["hosting"], []):
         replaced[old] = f"{value.lower().replace('_', '-')}-{turn}"
