@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from .report import Path, template
 
 LATER = {408, 425, 429, 502, 503, 504}  # the same request may succeed if it is sent again
+BUSY = {408, 423, 425, 429}  # so waiting helps, even where the API does not say how long
 FINAL = {401, 404, 407, 410}  # waiting does not help, whatever the headers say
 PATIENCE = 15 * 60  # seconds that a person waits; what takes longer is for later
 LONGEST = 30 * 24 * 3600.0  # seconds that an API may ask to wait
@@ -35,6 +36,8 @@ WORDS = {
 def sentence(path: str, status: int, headers: Mapping[str, str], said: str, repeatable: bool) -> str:
     """What an error means and what to do. `said` is the API's own reason: `: "…"`, or nothing."""
     seconds = wait(status, headers)
+    if seconds is None and status in BUSY:
+        seconds = 60.0
     done = status >= 500 and status != 503 and not repeatable  # perhaps
     if seconds is not None and not done:
         return f"The upstream API is busy ({status}){said}. {advice(seconds)}"
@@ -59,7 +62,7 @@ def sentence(path: str, status: int, headers: Mapping[str, str], said: str, repe
 
 
 def wait(status: int, headers: Mapping[str, str]) -> float | None:
-    """Seconds after which to try again if the API is busy: it says so by the status, `Retry-After` or an empty quota.
+    """Seconds that the API asks to wait, by `Retry-After` or an empty quota.
 
     RFC 9110 §10.2.3, RFC 6585 §4, and what is usual for quotas: `X-RateLimit-Remaining: 0`.
     """
@@ -70,7 +73,7 @@ def wait(status: int, headers: Mapping[str, str]) -> float | None:
         return asked
     if status in {403, 429, 503} and (resets := list(quota_resets(headers))):
         return max(resets)
-    return 60.0 if status in {408, 423, 425, 429} else None
+    return None
 
 
 def quota_resets(headers: Mapping[str, str]) -> Iterator[float]:
