@@ -7,7 +7,7 @@ PEERS = tests/peers/node_modules/.package-lock.json
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test peers targets pipelines updates image browser hundred bombs fuzz lint figures locks locks-check tags picture clean
+.PHONY: demo test peers targets pipelines updates image browser hundred bombs fuzz strangers lint figures locks locks-check tags picture clean
 
 demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kinds of protocol version do.
 	@.venv/demo/bin/python -m tests.demo
@@ -52,6 +52,10 @@ hundred: $(ENV) ## Update a hundred connectors in a row, and print conflicts, co
 
 bombs: $(ENV) ## What requests cost that are made to cost much: release 1.0.1 and the working tree. ONLY='list in a text' for some.
 	.venv/bin/python -m tests.bombs $(if $(ONLY),--only '$(ONLY)')
+
+strangers: $(ENV) ## What good callers get while strangers flood a connector. ONLY=oauth for one mode.
+	.venv/bin/python -m tests.strangers $(if $(ONLY),--only $(ONLY))
+	$(if $(wildcard tests/strangers_store.py),.venv/bin/python -m tests.strangers_store)
 
 fuzz: $(ENV) ## Send connectors of every auth mode COUNT requests that no client should send; SEED repeats a run.
 	.venv/bin/python -m tests.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))

@@ -217,9 +217,9 @@ READ: dict[str, Callable[[Path], Deployed]] = {
     "azure-container-apps": read_azure,
 }
 PROBES = {
-    "kubernetes": {"startup": LIVE, "liveness": LIVE, "readiness": READY},
+    "kubernetes": {"startup": LIVE, "liveness": LIVE, "readiness": LIVE},
     # ECS replaces what fails either check: a system behind that is down must not end the connector.
-    "aws-ecs": {"container": LIVE, "balancer": LIVE},
+    "aws-ecs": {"container": LIVE, "balancer": READY},
     "azure-container-apps": {"startup": LIVE, "liveness": LIVE, "readiness": READY},
 }
 
@@ -399,7 +399,7 @@ PLANTED = [
     ("kubernetes", "base/connector.yaml", "minReplicas: 2", "minReplicas: two"),
     ("kubernetes", "base/connector.yaml", "minReplicas: 2", "minReplicas: 1"),
     ("kubernetes", "base/connector.yaml", "readinessProbe:", "x-readinessProbe:"),
-    ("kubernetes", "base/connector.yaml", "path: /health/ready", "path: /health/live"),
+    ("kubernetes", "base/connector.yaml", "path: /health/live", "path: /health/ready"),
     ("kubernetes", "base/connector.yaml", "PeriodSeconds: 35", "PeriodSeconds: 30"),
     ("kubernetes", "base/connector.yaml", "maxUnavailable: 0", "maxUnavailable: 1"),
     ("kubernetes", "base/connector.yaml", "containerPort: 8000", "containerPort: 8080"),
@@ -421,8 +421,8 @@ PLANTED = [
     ("kubernetes", "ingress/kustomization.yaml", "- spec.tls.0.hosts.0", "- spec.tls.0.secretName"),
     ("aws-ecs", "", "StopTimeout: 35", "StopTimeout: soon"),
     ("aws-ecs", "", "StopTimeout: 35", "StopTimeout: 30"),
-    ("aws-ecs", "", "HealthCheckPath: /health/live", "HealthCheckPaths: /health/live"),
-    ("aws-ecs", "", "HealthCheckPath: /health/live", "HealthCheckPath: /health/ready"),
+    ("aws-ecs", "", "HealthCheckPath: /health/ready", "HealthCheckPaths: /health/ready"),
+    ("aws-ecs", "", "HealthCheckPath: /health/ready", "HealthCheckPath: /health/live"),
     ("aws-ecs", "", "TargetGroupArn: !Ref Target", "TargetGroupArn: !Ref Targets"),
     ("aws-ecs", "", "!GetAtt ExecutionRole.Arn", "!GetAtt ExecutionRole.Name"),
     ("aws-ecs", "", 'Memory: "1024"', 'Memory: "512"'),

@@ -296,15 +296,17 @@ def test_any_replica_answers_any_request(installed: Installed, chosen: Answers) 
 
 
 @each(("none", "rest-api"))
-def test_readiness_follows_the_system_behind(installed: Installed, chosen: Answers) -> None:
-    port = free_port()
-    with serving(*installed(chosen), UPSTREAM_URL=f"http://127.0.0.1:{port}") as connector:
-        ready = f"{connector.origin}/health/ready"
-        assert status(ready) == 503
-        with system(port):
-            until(lambda: status(ready) == 200, 8)
-        until(lambda: status(ready) == 503, 8)
-        assert status(f"{connector.origin}/health/live") == 200
+def test_an_upstream_api_that_is_down_is_reported_and_takes_no_replica_out(
+    installed: Installed, chosen: Answers
+) -> None:
+    with serving(*installed(chosen), UPSTREAM_URL=f"http://127.0.0.1:{free_port()}") as connector:
+        ready = httpx2.get(f"{connector.origin}/health/ready", trust_env=False)
+        said = ready.json()
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", said["upstream"].pop("since"))
+        assert said == {"status": "ok", "upstream": {"status": "failing", "cause": "ConnectError"}}
+        assert ready.status_code == 200
+        assert call(connector, "search_records", {}).is_error
+        assert len(re.findall("the upstream API does not answer", connector.log.read_text())) == 1
 
 
 @each(("api-key", "rest-api"), ("headers", "rest-api"))
