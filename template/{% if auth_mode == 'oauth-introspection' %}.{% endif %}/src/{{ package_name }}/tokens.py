@@ -16,7 +16,6 @@ from pydantic import Field, SecretStr
 from .claims import caller, is_other_kind, is_subject
 from .core.edge.lines import LineFull, Lines
 from .issuer import (
-    KNOWN,
     LONGEST,
     HttpsUrl,
     IssuerClient,
@@ -35,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+KNOWN = 3600.0  # seconds for which a caller whom the issuer accepted is let in while it cannot be asked
 REMEMBERED = 4096  # good answers, and as many bad ones; of more, the least recently used are forgotten
 
 

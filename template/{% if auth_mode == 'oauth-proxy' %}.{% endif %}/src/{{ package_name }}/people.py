@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx2
 from fastmcp.server.auth import AccessToken, TokenVerifier
 
-from .issuer import KNOWN, IssuerUnavailable, discover
+from .issuer import IssuerUnavailable, discover
 from .state import unavailable
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+KNOWN = 3600.0  # seconds for which a caller whom it named is let in while it cannot be asked
 REMEMBERED = 4096  # people; of more, those not seen for longest are forgotten
 
 

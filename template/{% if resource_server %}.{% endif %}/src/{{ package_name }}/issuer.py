@@ -21,7 +21,6 @@ LONGEST = 16 * 1024  # characters of a token
 WITHIN = 10.0  # seconds for a whole answer; each part of it, such as the connection, has 5
 PAUSE = 5.0  # seconds for which a host that did not answer is not asked again
 LOOK = 6.0  # seconds between two attempts to start; longer than PAUSE
-KNOWN = 3600.0  # seconds for which a caller whom the issuer accepted is let in while it cannot be asked
 LATER = {408, 425, 429}  # with those from 500 on: statuses that say nothing about the question
 
 
