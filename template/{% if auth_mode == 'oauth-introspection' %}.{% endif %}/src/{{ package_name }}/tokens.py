@@ -49,7 +49,7 @@ class Accepted(NamedTuple):
 
 
 class Verifier:
-    """Tells which tokens are good. An answer counts for OAUTH_CACHE_SECONDS, and never past the token's `exp`.
+    """Tells which tokens are good. An answer counts for OAUTH_CACHE_SECONDS, and no longer than the token is valid.
 
     While the issuer cannot be asked, a good answer counts for an hour.
     """
@@ -106,6 +106,7 @@ class Verifier:
             return None
         if digest not in self._asking:  # however many calls bring the same token at once, the issuer is asked once
             self._asking[digest] = asyncio.create_task(self._ask(digest, token, who))
+            self._asking[digest].add_done_callback(seen)
         try:
             return await asyncio.shield(self._asking[digest])  # one caller who leaves does not end it for the others
         except IssuerUnavailable:
@@ -182,6 +183,12 @@ class Verifier:
         kind = "{}_endpoint_auth_methods_supported"
         methods = found.get(kind.format("introspection")) or found.get(kind.format("token")) or []
         return found["introspection_endpoint"], "client_secret_post" in methods and "client_secret_basic" not in methods
+
+
+def seen(task: asyncio.Task[AccessToken | None]) -> None:
+    """Read how a task ended: if nobody waits for it any more, its exception would be logged with a traceback."""
+    if not task.cancelled():
+        task.exception()
 
 
 def client(settings: "Settings") -> dict[str, str]:

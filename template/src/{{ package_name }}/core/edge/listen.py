@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
-NAME = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})*", re.IGNORECASE)
+NAME = re.compile("(?=.{1,253}$)" + rf"{LABEL}(\.{LABEL})*", re.IGNORECASE)
 # Each has a socket of its own: on one for both, the address of an IPv4 caller would look like ::ffff:10.0.0.1.
 EVERYWHERE = ["::", "0.0.0.0"]  # noqa: S104
 Address = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]

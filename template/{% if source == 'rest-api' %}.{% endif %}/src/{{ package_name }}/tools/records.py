@@ -74,7 +74,7 @@ async def update_record(
     record_id: RecordId,
     changes: Annotated[dict[str, Any], Field(min_length=1, description="New values of the fields to change")],
 ) -> Annotated[CallToolResult, dict[str, Any]]:
-    """Change fields of one record, and return it, long fields cut. Use it only when the person asked for the change."""
+    """Change fields of one record, and return it with long fields cut. Use it only if the user asked for the change."""
     api = upstream(ctx)
     return answer(brief(await api.update(record_id, changes), api.max_result), api.max_result)
 
