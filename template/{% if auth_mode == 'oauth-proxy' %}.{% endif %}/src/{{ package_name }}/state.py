@@ -22,8 +22,7 @@ from key_value.aio.stores.filetree import (
 from key_value.aio.stores.redis import RedisStore
 from key_value.aio.wrappers.base import BaseWrapper
 from pydantic import AfterValidator, SecretStr
-from redis.asyncio import Redis
-from redis.asyncio.connection import parse_url
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError, RedisError
@@ -190,8 +189,10 @@ def strong(value: SecretStr) -> SecretStr:
 
 def store_url(value: SecretStr) -> SecretStr:
     try:
-        host = parse_url(value.get_secret_value()).get("host")
-    except ValueError:  # it may repeat parts of a password
+        pool = ConnectionPool.from_url(value.get_secret_value())
+        pool.connection_class(**pool.connection_kwargs)  # without connecting, it takes only options that there are
+        host = pool.connection_kwargs.get("host")
+    except (ValueError, TypeError, AttributeError):  # the message may repeat parts of a password
         host = None
     if not host:
         raise ValueError(

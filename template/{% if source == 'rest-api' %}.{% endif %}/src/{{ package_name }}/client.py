@@ -126,7 +126,9 @@ class Client:
                         "Read the record before you try again."
                     ) from error
                 if last:
-                    raise UpstreamError("The upstream API did not answer in time. Try again in a minute.") from error
+                    late = isinstance(error, TimeoutError | httpx2.TimeoutException)
+                    what = "did not answer in time" if late else "gave no answer that can be read"
+                    raise UpstreamError(f"The upstream API {what}. Try again in a minute.") from error
             else:
                 asked = wait(status, headers)
                 delay = max(delay, asked or 0)

@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx2
+
 PROXIES = {"http_proxy", "https_proxy", "all_proxy"}  # in either case
 LOOPBACK = ("localhost", "127.0.0.1", "127.0.0.0/8", "::1")
 
@@ -30,6 +32,15 @@ def fault() -> str | None:
     for name, value in sorted(os.environ.items()):
         if name.lower() in PROXIES and value and (wrong := proxy_fault(value)):
             return f"{name} {wrong}"
+    try:
+        httpx2.Client(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)).close()
+    except ValueError:  # of IDNA, for a name that begins with xn--
+        return "NO_PROXY names a host that does not exist; correct or unset it"
+    try:
+        if log := os.environ.get("SSLKEYLOGFILE"):  # Python writes session keys there
+            Path(log).open("ab").close()
+    except OSError as error:
+        return f"SSLKEYLOGFILE must be a file that can be written ({error.strerror}); correct or unset it"
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     try:
         if file:
@@ -47,6 +58,7 @@ def proxy_fault(value: str) -> str | None:
     try:
         url = urlsplit(value if "://" in value else f"http://{value}")
         host, port = url.hostname or "", url.port
+        host = f"[{host}]" if "[" in url.netloc else host
         known = is_host(host) and port != 0 and ("://" in value or port) and value.isprintable() and " " not in value
     except ValueError:
         known = False
@@ -59,6 +71,8 @@ def proxy_fault(value: str) -> str | None:
 
 
 def is_host(name: str) -> bool:
-    if ":" in name or name.replace(".", "").isdigit():
-        ipaddress.ip_address(name)
+    if "[" in name:
+        ipaddress.IPv6Address(name.strip("[]"))
+    elif name.replace(".", "").isdigit():
+        ipaddress.IPv4Address(name)
     return bool(name and name.encode("idna"))

@@ -18,7 +18,7 @@ from ..edge.limits import NINES, STRINGS, finite
 
 MAX_VALUES = 300_000  # in one answer: to read so many takes about 0.1 seconds, in which nobody else is answered
 SIGNS = (b",", b"[", b"{")  # each begins a value, or almost
-MAX_DEPTH = 200  # levels; what is deeper can be read, but not sent on
+MAX_DEPTH = 180  # levels; clients read results of up to 200, and some are around an answer
 MAX_DIGITS = 300  # of a whole number; JavaScript reads a longer one as infinity
 MAX_REASON = 300  # characters of the API's own words
 LONGEST = 2_000  # characters of them that are looked at
@@ -27,7 +27,8 @@ CHARSETS = re.compile(r"(utf-|ascii|iso8859-|cp\d|koi8|mac-|euc_|shift_jis|gb|bi
 REPLACED = dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)  # lone surrogates, which UTF-8 cannot hold
 
 # Where APIs put the reason of an error (RFC 9457 §3.1, RFC 6749 §5.2, and what is usual), and the name of a field.
-REASONS = ("detail", "details", "error_description", "message", "error_message", "msg", "error", "title", "reason")
+REASONS = ("detail", "error_description", "message", "error_message", "msg", "error", "title", "reason")
+MORE = ("errors", "details")  # of single fields, or what is behind the reason
 FIELDS = ("field", "loc", "param", "parameter", "property", "attribute")
 LINKS = re.compile(
     r"!?\[([^][]*)\]\([^()]*\)"  # Markdown's, of which the text stays
@@ -60,7 +61,7 @@ def json_of(headers: Mapping[str, str], content: bytes) -> Any:
     try:
         if b"9" * MAX_DIGITS not in content.translate(NINES):
             value = pydantic_core.from_json(text, allow_inf_nan=False)
-            if finite(value):
+            if finite(value) and depth(value) <= MAX_DEPTH:
                 return value
     except ValueError:
         pass
@@ -92,6 +93,11 @@ def decoded(headers: Mapping[str, str], content: bytes) -> str:
             known = encoding
         encoding = known if CHARSETS.fullmatch(known) else encoding
     return content.decode(encoding, errors="replace")
+
+
+def depth(value: Any) -> int:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if items is None else 1 + max(map(depth, items), default=0)
 
 
 def whole(digits: str) -> int | str:
@@ -147,12 +153,17 @@ def said(value: Any, levels: int = 4) -> str:
     if not isinstance(value, dict) or not levels:
         return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
     usual = next(filter(None, (said(value.get(name), levels - 1) for name in REASONS)), "")
-    field = next((value[name] for name in FIELDS if value.get(name)), "")
-    field = ".".join(map(str, field)) if isinstance(field, list) else field
-    if words := [str(part) for part in (field, usual, said(value.get("errors"), levels - 1)) if part]:
+    field = next(filter(None, (place(value.get(name)) for name in FIELDS)), "")
+    if words := list(filter(None, [field, usual, *(said(value.get(name), levels - 1) for name in MORE)])):
         return ": ".join(words)
     told = ((name, said(item, levels - 1)) for name, item in list(value.items())[:5])
     return ", ".join(f"{name}: {words}" for name, words in told if words)
+
+
+def place(field: Any) -> str:
+    """The name of a field: text, or a list of what leads to it."""
+    parts = field if isinstance(field, list) else [field]
+    return ".".join(str(part) for part in parts if isinstance(part, str | int) and not isinstance(part, bool))
 
 
 def harmless(text: str) -> str:

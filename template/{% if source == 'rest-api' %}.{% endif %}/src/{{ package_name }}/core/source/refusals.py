@@ -2,6 +2,7 @@
 
 import email.utils
 import math
+import operator
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,8 @@ FINAL = {401, 404, 407, 410}  # waiting does not help, whatever the headers say
 PATIENCE = 15 * 60  # seconds that a person waits; what takes longer is for later
 LONGEST = 30 * 24 * 3600.0  # seconds that an API may ask to wait
 QUOTA = re.compile(r"\b(?:r|remaining)\s*=\s*0\b(?:[^\"]*?\b(?:t|reset)\s*=\s*(\d+))?")  # an empty one in `RateLimit`
+DURATION = re.compile(r"(?=\d)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+UNITS = (86400, 3600, 60, 1, 0.001)  # seconds
 
 OWNER = "The owner of this connector must"
 WORDS = {
@@ -68,9 +71,9 @@ def wait(status: int, headers: Mapping[str, str]) -> float | None:
     """
     if status < 400 or status in FINAL:
         return None
-    asked = seconds(headers.get("retry-after", ""))
-    if asked is not None:
-        return asked
+    asked = [seconds(value) for value in repeated(headers.get("retry-after", ""))]
+    if told := [value for value in asked if value is not None]:
+        return max(told)
     if status in {403, 429, 503} and (resets := list(quota_resets(headers))):
         return max(resets)
     return None
@@ -87,18 +90,28 @@ def quota_resets(headers: Mapping[str, str]) -> Iterator[float]:
         yield (seconds(found[1]) if found[1] else None) or 60.0
 
 
+def repeated(value: str) -> list[str]:
+    """The numbers of a header that came several times, which stand between commas; else the one value."""
+    several = value.split(",")
+    return several if all(part.strip().isdecimal() for part in several) else [value]
+
+
 def seconds(value: str) -> float | None:
-    """Seconds from now that a header names: as a number of them, as a Unix time, or as a date."""
+    """Seconds from now that a header names: as a number of them, as `6m0s`, as a Unix time, or as a date."""
     value = value.strip()
     try:
-        number = float(value.removesuffix("s"))
+        found = DURATION.fullmatch(value)
+        parts = [float(part or 0) for part in found.groups()] if found else []
+        number = sum(map(operator.mul, UNITS, parts)) if parts else float(value)
     except ValueError:
         try:
             number = date(value).timestamp()
         except (ValueError, OverflowError):
             return None
-    if not math.isfinite(number) or number < 0:
+    if math.isnan(number) or number < 0:
         return None
+    if number > 1e14:  # no time at all
+        return LONGEST
     if number > 1e11:  # milliseconds
         number /= 1000
     if number > 1e9:  # since 1970
