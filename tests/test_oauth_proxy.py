@@ -375,7 +375,7 @@ def test_neither_the_store_nor_the_log_tells_a_secret(installed: Installed, idp:
     everything = b"\n".join(key.encode() + b" " + value for key, (value, _) in kept.items())
     assert [what for what, value in {**told, **private}.items() if value.encode() in everything] == []
     assert [what for what, value in told.items() if value in log] == []
-    assert "DEBUG" in log
+    assert "POST /consent" in log
     assert len(kept) >= 8
     assert [key for key, (_, seconds) in kept.items() if seconds <= 0] == []
     assert {re.sub(r"[0-9a-f]{64}$", "HASH", key).rpartition("::")[2] for key in kept} == {"HASH"}
@@ -405,7 +405,6 @@ def key() -> str:
 REFUSALS = {
     "a short STATE_KEY": ({"STATE_KEY": "hunter2hunter2"}, "STATE_KEY", "openssl rand -base64 32"),
     "a weak SIGNING_KEY": ({"SIGNING_KEY": "correct horse battery staple"}, "SIGNING_KEY", "openssl rand -base64 32"),
-    "a store that is not there": ({"STATE_STORE_URL": "redis://:hunter2@127.0.0.1:9/0"}, "STATE_STORE_URL", "does not"),
     "another kind of store": ({"STATE_STORE_URL": "postgres://hunter2@127.0.0.1/0"}, "STATE_STORE_URL", "redis://"),
     "a password as it is": ({"STATE_STORE_URL": "redis://:hunter2/x#y@127.0.0.1:6379"}, "STATE_STORE_URL", "%2F"),
     "an option that is none": (
@@ -414,11 +413,6 @@ REFUSALS = {
         "redis://",
     ),
     "no encryption": ({"OAUTH_ISSUER": "http://login.example.com"}, "OAUTH_ISSUER", "https"),
-    "an identity provider that is not there": (
-        {"OAUTH_ISSUER": "http://127.0.0.1:9"},
-        "OAUTH_ISSUER",
-        "does not answer",
-    ),
     "nothing for other replicas": ({"PUBLIC_URL": "https://connector.example.com"}, "STATE_STORE_URL", "redis://"),
 }
 

@@ -325,7 +325,7 @@ def test_no_secret_is_written_to_the_log(installed: Installed, chosen: Answers) 
             written = connector.log.read_text()
     sent_on = [own] if chosen["auth_mode"] == "api-key" else list(caller.headers.values())
     assert all(set(sent_on) <= set(received.values()) for received in behind.received)
-    assert "DEBUG" in written
+    assert "tools/call get_record" in written
     assert [each for each in (COOKIE, own, *caller.headers.values()) if each.rpartition(" ")[2] in written] == []
 
 

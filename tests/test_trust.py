@@ -129,8 +129,8 @@ def test_where_pipelines_are_read_is_said(template: Path, tmp_path: Path, ci: st
     done = rendering.copier("copy", "--defaults", *DATA, f"--data=ci={ci}", template, tmp_path / "project")
     assert done.stderr.rstrip().splitlines()[-3:] == [
         "",
-        "In a subfolder of another repository, leave out git init. The pipelines are then",
-        f"not read, because {host} looks for them at its root only.",
+        "In a subfolder of another repository, leave out git init. Its pipelines are",
+        f"then not read: {host} looks for them at the root only.",
     ]
 
 
