@@ -464,7 +464,7 @@ def test_what_any_mode_keeps_secret_is_ignored_in_each(rendered: Rendered, answe
 
 @every_render
 def test_a_connector_has_few_files(rendered: Rendered, answers: rendering.Answers) -> None:
-    bounds = {"none": 64, "headers": 68, "api-key": 76, "oauth": 83, "oauth-introspection": 87, "oauth-proxy": 92}
+    bounds = {"none": 65, "headers": 69, "api-key": 77, "oauth": 84, "oauth-introspection": 88, "oauth-proxy": 93}
     most = bounds[answers["auth_mode"]]
     apart = ("/deploy.yml", "/update.yml", "renovate.json")
     files = [name for name in rendering.files(rendered(answers)) if not name.endswith(apart)]
@@ -478,12 +478,12 @@ def test_a_package_is_read_in_minutes(rendered: Rendered, answers: rendering.Ans
         name: text.count("\n") for name, text in files.items() if name.startswith("src/") and not SEEDS.search(name)
     }
     most = {
-        "none": 2800,
-        "headers": 2870,
-        "api-key": 3480,
-        "oauth": 3950,
-        "oauth-introspection": 4120,
-        "oauth-proxy": 5000,
+        "none": 2900,
+        "headers": 2970,
+        "api-key": 3580,
+        "oauth": 4050,
+        "oauth-introspection": 4230,
+        "oauth-proxy": 5120,
     }
     assert sum(lines.values()) < most[answers["auth_mode"]], lines
 
