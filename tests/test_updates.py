@@ -3,7 +3,7 @@
 import itertools
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,17 +34,6 @@ def released(template: Path, shared: Path) -> Released:
     def get(version: str, answers: Answers) -> Path:
         target = shared / "released" / version / rendering.label(answers)
         return once(target, lambda: updating.copied(template, target, answers, version))
-
-    return get
-
-
-@pytest.fixture(scope="session")
-def rendered(template: Path, shared: Path) -> Rendered:
-    """As elsewhere, without starting Copier anew for each."""
-
-    def get(answers: Mapping[str, str]) -> Path:
-        target = shared / "rendered" / template.name / rendering.label(answers)
-        return once(target, lambda: updating.rendered(template, target, answers))
 
     return get
 

@@ -68,16 +68,9 @@ def empty(repository: Path) -> None:
             path.unlink()
 
 
-def rendered(template: Path, target: Path, answers: Mapping[str, str], version: str | None = None) -> Path:
-    """A connector of this release of the template, or the newest."""
-    data = {"project_name": "Acme CRM", **answers}
-    copier.run_copy(str(template), target, data=data, defaults=True, quiet=True, vcs_ref=version)
-    return target
-
-
 def copied(template: Path, target: Path, answers: Mapping[str, str], version: str) -> Path:
-    """The same under version control."""
-    rendered(template, target, answers, version)
+    """A connector of this release of the template, under version control."""
+    rendering.render_here(template, target, answers, version)
     git("init", "-q", "-b", "main", cwd=target)
     rendering.commit(target, f"From {version}")
     return target

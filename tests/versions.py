@@ -24,7 +24,7 @@ class Shelf:
         project = self.folder / f"{version}-{rendering.label(answers)}"
         site = project.with_name(f"{project.name}-site")
         if not site.exists():
-            updating.rendered(self.template, project, answers, version)
+            rendering.render_here(self.template, project, answers, version)
             # Every version runs on what is installed here, so that only the connector's own code differs.
             locks = rendering.LOCKS / ("proxy" if answers["auth_mode"] == "oauth-proxy" else "base")
             shutil.copy(locks / "requirements-dev.lock", project)
