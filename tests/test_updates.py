@@ -3,7 +3,7 @@
 import itertools
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,17 @@ def released(template: Path, shared: Path) -> Released:
     def get(version: str, answers: Answers) -> Path:
         target = shared / "released" / version / rendering.label(answers)
         return once(target, lambda: updating.copied(template, target, answers, version))
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def rendered(template: Path, shared: Path) -> Rendered:
+    """As elsewhere, of the template above: pytest keeps one value of a session's fixture, whichever module asked first."""
+
+    def get(answers: Mapping[str, str]) -> Path:
+        target = shared / "rendered" / template.name / rendering.label(answers)
+        return once(target, lambda: rendering.render_here(template, target, answers))
 
     return get
 

@@ -51,6 +51,7 @@ def history(target: Path, tag: str) -> Path:
     empty(target)
     rendering.copy_working_tree(target, *PARTS)
     rendering.release(target, tag)
+    git("gc", "-q", cwd=target)  # every update clones this five times: a pack is one file, loose objects are thousands
     return target
 
 
