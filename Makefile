@@ -7,7 +7,7 @@ PEERS = tests/peers/node_modules/.package-lock.json
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test peers targets pipelines updates image browser hundred bombs fuzz lint figures locks locks-check tags picture clean
+.PHONY: demo test peers targets pipelines updates image browser hundred bombs fuzz strangers lint figures locks locks-check tags picture clean
 
 demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kinds of protocol version do.
 	@.venv/demo/bin/python -m tests.demo
@@ -15,8 +15,12 @@ demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kind
 test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders but those of the six below, in under ten minutes.
 	.venv/bin/pytest -q -n 3 -m "not peers and not targets and not pipelines and not updates and not image and not browser"
 
-peers: $(ENV) $(PEERS) ## OAuth clients and suites of others against connectors of each OAuth mode, every identity provider, and replicas.
-	.venv/bin/pytest -q -n 3 -m peers
+peers: $(ENV) $(PEERS) ## OAuth clients, identity providers and suites of others with connectors of each OAuth mode, and replicas.
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! [ -x /usr/bin/glewlwyd ]; then \
+	  mkdir -p /etc/systemd/system && ln -sf /dev/null /etc/systemd/system/glewlwyd.service; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends glewlwyd || true; \
+	fi # as a service, masked here, it would listen everywhere, with a password that everyone knows
+	.venv/bin/pytest -q -rs -n 3 -m peers
 
 targets: $(ENV) ## The files of every target with every mode and source, each by the strictest check that works offline.
 	.venv/bin/pytest -q -n 3 -m targets
@@ -52,6 +56,10 @@ hundred: $(ENV) ## Update a hundred connectors in a row, and print conflicts, co
 
 bombs: $(ENV) ## What requests cost that are made to cost much: release 1.0.1 and the working tree. ONLY='list in a text' for some.
 	.venv/bin/python -m tests.bombs $(if $(ONLY),--only '$(ONLY)')
+
+strangers: $(ENV) ## What good callers get while strangers flood a connector. ONLY=oauth for one mode.
+	.venv/bin/python -m tests.strangers $(if $(ONLY),--only $(ONLY))
+	$(if $(wildcard tests/strangers_store.py),.venv/bin/python -m tests.strangers_store)
 
 fuzz: $(ENV) ## Send connectors of every auth mode COUNT requests that no client should send; SEED repeats a run.
 	.venv/bin/python -m tests.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Say in one screen what a `copier update` did to a project, and fail when a person must look at it.
+"""Say what a `copier update` did to a project, and fail while something is left for you to do.
 
     python3 PATH/TO/TEMPLATE/hooks/check_update.py [PROJECT]
 
 Run it in the project after the update and before the commit; or after that, with `--since` and the commit before the
-update. It reads files and asks git, and changes nothing. Exit status: 0, nothing needs a person; 1, something does; 2,
+update. It reads files and asks git, and changes nothing. Exit status: 0, nothing is left to do; 1, something is; 2,
 there was nothing to check: no project, no git, no such commit, or wrong options.
 """
 
@@ -33,7 +33,6 @@ from recorded import (
 )
 
 WIDTH = 110
-LISTED = 6  # so many answers or problems of a kind, then "… and 12 more"
 BEGIN, MIDDLE, END = (re.compile(rb"^" + mark * 7 + rb"( .*)?\r?$") for mark in (b"<", b"=", b">"))
 
 
@@ -51,8 +50,8 @@ class Update:
     deleted: list[str]
 
 
-def names(listed: str) -> list[str]:
-    return [name for name in listed.split("\0") if name]
+def names(output: str) -> list[str]:
+    return [name for name in output.split("\0") if name]
 
 
 def find_answers_file(project: Path, since: str) -> str:
@@ -128,13 +127,13 @@ def conflicts(update: Update) -> list[str]:
     rejected = sorted({*ignored, *(path for path in update.added if path.endswith(".rej"))})
     found = []
     if both := [path for path in unmerged if path in marked]:
-        found.append(f"In conflict: {some(both)}. Keep the right lines, remove the markers, then git add.")
+        found.append(f"In conflict: {listed(both)}. Keep the right lines, remove the markers, then git add.")
     if bare := [path for path in unmerged if path not in marked]:
-        found.append(f"Not merged in git's index: {some(bare)}. Look at each, then git add.")
+        found.append(f"Not merged in git's index: {listed(bare)}. Look at each, then git add.")
     if left := [path for path in marked if path not in unmerged]:
-        found.append(f"Conflict markers: {some(left)}. Keep the right lines and remove the markers.")
+        found.append(f"Conflict markers: {listed(left)}. Keep the right lines and remove the markers.")
     if rejected:
-        found.append(f"Rejected hunks: {some(rejected)}. Put each into its file by hand, then delete the .rej file.")
+        found.append(f"Rejected hunks: {listed(rejected)}. Put each into its file by hand, then delete the .rej file.")
     return found
 
 
@@ -174,7 +173,7 @@ def source(update: Update) -> list[str]:
             f"{name} has a password or token in _src_path: revoke it, write {shown(clean(update.after), 120)} there, "
             "and let a git credential helper log in."
         )
-    elif not re.match(r"(git\+)?(https|ssh)://[^/]+/.", recorded):
+    elif not re.match(r"(git\+)?(https|ssh)://[^/]+/.|git@[^/:]+:.", recorded):
         found.append(
             f"{name} has {shown(recorded)} as _src_path, which others cannot reach or Renovate cannot read: "
             "write the template's full URL there, https://….git"
@@ -235,7 +234,7 @@ def edits(before: Answers, after: Answers) -> list[str]:
 def advice(name: str, edited: list[str], now: Answers, where: str = "") -> str:
     data = " ".join(f"-d {shlex.quote(f'{key}={shown(now[key])}')}" for key in edited if key in now)
     return (
-        f"{name} was edited by hand{where} ({some(edited)}), and nothing was rendered for that. Undo that, commit, "
+        f"{name} was edited by hand{where} ({listed(edited)}), and nothing was rendered for that. Undo that, commit, "
         f"and run: copier update --defaults --vcs-ref=:current: {data}".rstrip()
     )
 
@@ -285,15 +284,9 @@ def lost_lines(update: Update) -> list[str]:
     return lost
 
 
-def some(items: Iterable[str], most: int = 4) -> str:
-    """`a, b, … and 12 more`."""
-    listed = [shown(item, 90) for item in items]
-    rest = f", … and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + rest
-
-
-def cut(lines: list[str], most: int = LISTED) -> list[str]:
-    return lines if len(lines) <= most + 1 else [*lines[:most], f"  … and {len(lines) - most} more"]
+def listed(items: Iterable[str]) -> str:
+    """`a, b, c`: all of them, because whoever reads this must find each."""
+    return ", ".join(shown(item, 90) for item in items)
 
 
 def wrapped(text: str, first: str, rest: str, width: int = WIDTH) -> list[str]:
@@ -315,34 +308,32 @@ def report(update: Update) -> list[str]:
     added = [name for name in after if name not in before and name[0] != "_"]
     removed = [name for name in before if name not in after and name[0] != "_"]
     lines += ["", f"Answers: {counts(changed=changed, added=added, removed=removed)}"]
-    lines += cut(
-        [
-            *(f"  changed  {name}: {shown(before[name])} → {shown(after[name])}" for name in changed),
-            *(f"  added    {name}: {shown(after[name])}" for name in added),
-            *(f"  removed  {name}: {shown(before[name])}" for name in removed),
-        ]
-    )
+    lines += [
+        *(f"  changed  {name}: {shown(before[name])} → {shown(after[name])}" for name in changed),
+        *(f"  added    {name}: {shown(after[name])}" for name in added),
+        *(f"  removed  {name}: {shown(before[name])}" for name in removed),
+    ]
     files = {
-        kind: [path for path in listed if path != update.answers_file]
-        for kind, listed in (("added", update.added), ("changed", update.changed), ("deleted", update.deleted))
+        kind: [path for path in paths if path != update.answers_file]
+        for kind, paths in (("added", update.added), ("changed", update.changed), ("deleted", update.deleted))
     }
     lines.append(f"Files: {counts(**files)}")
-    for kind, listed in files.items():
-        if listed:
-            lines += wrapped(some(listed, 8), f"  {kind:<8} ", " " * 11)[:3]
+    for kind, paths in files.items():
+        if paths:
+            lines += wrapped(listed(paths), f"  {kind:<8} ", " " * 11)
     return lines
 
 
 def accept(names: list[str]) -> str:
-    return " ".join(f"--accept {shlex.quote(shown(name, 200))}" for name in names[:4])
+    return " ".join(f"--accept {shlex.quote(shown(name, 200))}" for name in names)
 
 
 def clean(recorded: Answers) -> str:
     return without_credential(str(recorded.get("_src_path", "no source")))
 
 
-def counts(**listed: list[str]) -> str:
-    said = ", ".join(f"{len(items)} {kind}" for kind, items in listed.items() if items)
+def counts(**found: list[str]) -> str:
+    said = ", ".join(f"{len(items)} {kind}" for kind, items in found.items() if items)
     return said or "none changed"
 
 
@@ -353,23 +344,24 @@ def check(project: Path, since: str, answers_file: str | None, accepted: set[str
     wrong += conflicts(update)
     if changed := [name for name in differing(update.before, update.after) if name not in accepted]:
         wrong.append(
-            f"Answers changed: {some(changed)}. An update replaces an answer that is no longer valid. Where you asked "
-            f"for it, say so: {accept(changed)}"
+            f"Answers changed: {listed(changed)}. An update replaces an answer that is no longer valid. If you asked "
+            f"for the change, accept it: {accept(changed)}"
         )
     lost, known = edited_deletions(update)
     if lost := [path for path in lost if path not in accepted]:
         wrong.append(
-            f"Deleted with your edits: {some(lost)}. Read what is gone with git show {since}:./{lost[0]} and move "
-            f"what you need, then say so: {accept(lost)}"
+            f"Deleted with your edits: {listed(lost)}. Read what is gone with git show {since}:./{lost[0]} and move "
+            f"what you need, then accept the rest: {accept(lost)}"
         )
     elif not known:
-        lines.append("  This clone is shallow: whether the deleted files held edits of yours is not known.")
+        lines.append("  This clone is shallow, so edits of yours in the deleted files cannot be found.")
     elif update.deleted:
-        lines.append("  Edits in these that were committed together with a copy or an update are not seen.")
+        lines.append("  Edits in these that you committed together with a copy or an update cannot be found.")
     if gone := [path for path in lost_lines(update) if path not in accepted]:
         wrong.append(
-            f"Lines of yours are gone: {some(gone)}; git diff shows them. If the update was cut off, take it back as "
-            f"the template's docs/updates.md says, and make it again. If they are to go, say so: {accept(gone)}"
+            f"Lines of yours are gone: {listed(gone)}; git diff shows them. If the update was interrupted, undo it as "
+            f"the template's docs/updates.md says, and update again. If you do not need them, accept that: "
+            f"{accept(gone)}"
         )
     wrong += by_hand(update)
     if not any("cannot be read" in sentence or "is gone" in sentence for sentence in wrong):
@@ -377,8 +369,10 @@ def check(project: Path, since: str, answers_file: str | None, accepted: set[str
 
     lines.append("")
     if not wrong:
-        return [*lines, "Nothing needs a person."], 0
-    lines.append("1 thing needs a person:" if len(wrong) == 1 else f"{len(wrong)} things need a person:")
+        return [*lines, "Nothing is left for you to do."], 0
+    lines.append(
+        "1 thing is left for you to do:" if len(wrong) == 1 else f"{len(wrong)} things are left for you to do:"
+    )
     for number, sentence in enumerate(wrong, 1):
         lines += wrapped(sentence, f"  {number}. ", "     ")
     return lines, 1
@@ -386,8 +380,8 @@ def check(project: Path, since: str, answers_file: str | None, accepted: set[str
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        description="Say what a `copier update` did to a project, and fail when a person must look at it.",
-        epilog="Exit status: 0, nothing needs a person; 1, something does; 2, there was nothing to check.",
+        description="Say what a `copier update` did to a project, and fail while something is left for you to do.",
+        epilog="Exit status: 0, nothing is left to do; 1, something is; 2, there was nothing to check.",
     )
     parser.add_argument(
         "project", nargs="?", default=".", type=Path, metavar="PROJECT", help="its folder; default: here"

@@ -203,7 +203,7 @@ def main() -> None:
 
 def stand_ins(printed: str) -> list[str]:
     """The settings that `dev` replaced, of what it printed."""
-    [listed] = re.findall(r"^  Stand-ins +(.*)$", printed, flags=re.MULTILINE)
+    [listed] = re.findall(r"^  Replaced +(.*)$", printed, flags=re.MULTILINE)
     return str(listed).split(", ")
 
 

@@ -15,6 +15,11 @@ from .rendering import commit, release
 URL = "https://git.example.com/acme/mcp-connector-template.git"
 NEXT = "v1000.1.0"  # another title in README.md, and docs/deploy.md is docs/operate.md
 LATER = "v1000.2.0"  # `ci` offers no `none` any more
+# What the changelog says of them: what to do by hand, a mention and a number, and what GitLab would obey.
+NEWS = {
+    NEXT: "- The guide has another name.\n\n**What to do by hand**\n\n1. Read `docs/operate.md`,\n   by @ada.\n",
+    LATER: "- `ci` offers `none`@ no more. By hand: choose.\n- Thanks to @ada in `@main`: see #12.\n\n/close\n",
+}
 GIVEN = {"auth_mode": "none", "hosting": "compose", "source": "blank", "ci": "none"}
 
 
@@ -41,10 +46,19 @@ def make(repository: Path) -> None:
     readme.write_text(readme.read_text().replace(title, f"{title} (new)"))
     [guide] = root.glob("*'compose'*/docs/deploy.md.jinja")
     guide.rename(guide.with_name("operate.md.jinja"))
+    log(repository, NEXT)
     release(repository, NEXT)
     settings = repository / "copier.yml"
     settings.write_text(settings.read_text().replace('    "none - no pipeline": none\n', ""))
+    log(repository, LATER)
     release(repository, LATER)
+
+
+def log(repository: Path, version: str) -> None:
+    """Add the section of a release to the changelog."""
+    file = repository / "CHANGELOG.md"
+    title, rest = file.read_text().split("\n## ", 1)
+    file.write_text(f"{title}\n## {version.removeprefix('v')}\n\n{NEWS[version]}\n## {rest}")
 
 
 def served(repository: Path, cache: Path, patch: pytest.MonkeyPatch) -> None:

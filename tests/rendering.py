@@ -199,8 +199,8 @@ def variables(project: Path, site: Path) -> dict[str, str]:
 
 
 def run(project: Path, environment: Mapping[str, str], *command: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a command in a rendered project."""
-    return subprocess.run(command, cwd=project, env=dict(environment), capture_output=True, text=True)
+    """Run a command in a rendered project, which ends by itself within ten minutes."""
+    return subprocess.run(command, cwd=project, env=dict(environment), capture_output=True, text=True, timeout=600)
 
 
 @contextmanager

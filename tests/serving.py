@@ -103,9 +103,9 @@ def serving(
 
 
 @contextmanager
-def upstream(project: Path, env: Mapping[str, str]) -> Iterator[Running]:
+def upstream(project: Path, env: Mapping[str, str], port: int = 0) -> Iterator[Running]:
     """The stand-in that a connector with the source rest-api brings along, as a system behind that can be reached."""
-    port = free_port()
+    port = port or free_port()
     module = f"{recorded(project)['package_name']}.stand_in:app"
     command: list[str | Path] = [python(project), "-m", "uvicorn", module, f"--port={port}"]
     origin = f"http://127.0.0.1:{port}"

@@ -89,9 +89,9 @@ def test_an_update_that_went_well_fits_a_screen(project: Project) -> None:
         "  added    docs/operate.md",
         "  changed  README.md",
         "  deleted  docs/deploy.md",
-        "  Edits in these that were committed together with a copy or an update are not seen.",
+        "  Edits in these that you committed together with a copy or an update cannot be found.",
         "",
-        "Nothing needs a person.",
+        "Nothing is left for you to do.",
     ]
 
 
@@ -106,7 +106,7 @@ def test_a_conflict_until_it_is_resolved(project: Project) -> None:
     status, said = check(folder, "--accept=docs/deploy.md")
     assert status == 1
     sentence = "In conflict: README.md. Keep the right lines, remove the markers, then git add."
-    assert said.endswith(f"1 thing needs a person: 1. {sentence}\n")
+    assert said.endswith(f"1 thing is left for you to do: 1. {sentence}\n")
 
     rendering.git("add", "README.md", cwd=folder)
     assert "1. Conflict markers: README.md. Keep the right lines and remove the markers." in check(folder)[1]
@@ -160,7 +160,7 @@ def test_edits_in_a_file_that_the_template_renamed(project: Project) -> None:
     folder = project("conflict")
     assert (
         "Deleted with your edits: docs/deploy.md. Read what is gone with git show HEAD:./docs/deploy.md and move what "
-        "you need, then say so: --accept docs/deploy.md\n"
+        "you need, then accept the rest: --accept docs/deploy.md\n"
     ) in check(folder)[1]
     assert "Our runbook." in rendering.git("show", "HEAD:./docs/deploy.md", cwd=folder)
 
@@ -169,7 +169,7 @@ def test_lines_that_an_update_did_not_bring_back_because_it_was_cut_off(project:
     folder = project("cut off")
     status, said = check(folder, "--accept=docs/deploy.md")
     assert status == 1
-    assert "1 thing needs a person: 1. Lines of yours are gone: README.md; git diff shows them." in said
+    assert "1 thing is left for you to do: 1. Lines of yours are gone: README.md; git diff shows them." in said
     assert check(folder, "--accept=docs/deploy.md", "--accept=README.md")[0] == 0
 
     with (folder / "README.md").open("a") as readme:
@@ -181,8 +181,8 @@ def test_a_shallow_clone_cannot_tell_whose_edits_are_gone(project: Project) -> N
     folder = project("conflict")
     (folder / ".git/shallow").write_text(rendering.git("rev-parse", "HEAD", cwd=folder) + "\n")
     said = check(folder)[1]
-    assert "This clone is shallow: whether the deleted files held edits of yours is not known." in said
-    assert "1 thing needs a person: 1. In conflict: README.md." in said
+    assert "This clone is shallow, so edits of yours in the deleted files cannot be found." in said
+    assert "1 thing is left for you to do: 1. In conflict: README.md." in said
 
 
 def test_an_answer_that_an_update_replaced(project: Project) -> None:
@@ -191,8 +191,8 @@ def test_an_answer_that_an_update_replaced(project: Project) -> None:
     assert status == 1
     assert "Answers: 1 changed changed  ci: none → github\n" in said
     assert (
-        "1. Answers changed: ci. An update replaces an answer that is no longer valid. Where you asked for it, say so: "
-        "--accept ci\n"
+        "1. Answers changed: ci. An update replaces an answer that is no longer valid. If you asked for the change, "
+        "accept it: --accept ci\n"
     ) in said
     assert check(folder, "--accept=ci")[0] == 0
 
@@ -257,7 +257,6 @@ def test_what_cannot_be_read_is_said_in_one_sentence(project: Project) -> None:
         ),
         ("../template", "has ../template as _src_path,"),
         ("gh:acme/template", "has gh:acme/template as _src_path,"),
-        ("git@git.example.com:acme/template.git", "has git@git.example.com:acme/template.git as _src_path,"),
         ("file:///srv/template.git", "has file:///srv/template.git as _src_path,"),
         (None, "has no _src_path, so no update can start: add the template's URL, https://….git"),
         (
@@ -276,11 +275,19 @@ def test_a_source_that_others_cannot_use(project: Project, source: str | None, s
     record(folder, _src_path=source)
     status, output = check(folder)
     assert status == 1
-    assert f"1 thing needs a person: 1. .copier-answers.yml {said}" in output
+    assert f"1 thing is left for you to do: 1. .copier-answers.yml {said}" in output
     assert "SECRET" not in output
 
 
-@pytest.mark.parametrize("source", [URL, "ssh://git@git.example.com/acme/t.git", "git+https://git.example.com/acme/t"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        URL,
+        "ssh://git@git.example.com/acme/t.git",
+        "git+https://git.example.com/acme/t",
+        "git@git.example.com:acme/t.git",
+    ],
+)
 def test_a_source_that_others_can_use(project: Project, source: str) -> None:
     folder = project("updated")
     record(folder, _src_path=source)
@@ -421,17 +428,25 @@ def test_where_there_is_nothing_to_check(project: Project, tmp_path: Path) -> No
     assert check(plain) == (2, f"check_update: {sentence}\n")
 
 
-def test_a_great_update_fits_a_screen_too(project: Project) -> None:
+def test_every_file_and_answer_of_a_great_update_is_named(project: Project) -> None:
     folder = project("conflict")
-    for number in range(60):
-        (folder / f"docs/a rather long name of a file {number}.md").write_text("<<<<<<< a\n=======\n>>>>>>> b\n")
+    files = [f"docs/a rather long name of a file {number}.md" for number in range(60)]
+    for name in files:
+        (folder / name).write_text("<<<<<<< a\n=======\n>>>>>>> b\n")
     record(folder, **{f"question_{number}": "x" * 200 for number in range(30)})
     record(folder, _src_path="gh:acme/template", _commit="v1-2-gabcdef")
     done = subprocess.run([sys.executable, HOOK, folder], capture_output=True, text=True)
-    lines = done.stdout.splitlines()
-    assert "  … and 24 more" in lines
-    assert len(lines) <= 36
-    assert max(map(len, lines)) <= 120
+    assert max(map(len, done.stdout.splitlines())) <= 120
+    said = re.sub(r"\s+", " ", done.stdout)
+    assert all(said.count(f" {name}") == 2 for name in files)  # as added, and as in conflict
+    assert all(f"question_{number}: xxx" in said for number in range(30))
+
+
+def test_every_change_to_accept_is_named(project: Project) -> None:
+    folder = project("flipped")
+    record(folder, auth_mode="oauth", source="rest-api", project_name="Bolt", project_description="Bolts", ci="github")
+    [sentence] = [line for line in check(folder)[1].splitlines() if "Answers changed" in line]
+    assert sentence.count("--accept") == 6
 
 
 def test_answers_files_are_read_as_yaml_reads_them() -> None:

@@ -109,7 +109,8 @@ def connector(
     folder = tmp_path_factory.mktemp("connector")
     project = shutil.copytree(rendered(ANSWERS), folder / "project")
     [upstream] = project.glob("src/*/upstream.py")
-    upstream.write_text(fit(upstream.read_text(), FITTED))
+    fitted = fit(upstream.read_text(), FITTED)
+    upstream.write_text(fitted.replace("Record, path,", "Record, UpstreamError, path,"))
     env = rendering.environment(project, folder / "site")
     for check in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy", "src"]):
         done = rendering.run(project, env, *check)

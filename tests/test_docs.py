@@ -148,15 +148,36 @@ def test_a_connector_runs_by_the_commands_of_its_readme(rendered: Rendered, else
     shell(".venv/bin/python -c 'import six'", project)  # installed as well
 
 
-def test_keys_are_made_and_ended_by_the_commands_of_the_document(rendered: Rendered, tmp_path: Path) -> None:
-    project = rendered(FULL)
+DOCKER = """#!/bin/sh
+# Runs the connector of this machine in the place of the image, with the mounted folder where it is mounted.
+while [ "$1" != acme-crm ]; do
+  if [ "$1" = -v ]; then mounted=${2%:*} at=${2##*:}; fi
+  if [ "$1" = -e ]; then setting=$2; fi
+  shift
+done
+shift
+exec env "${setting%%=*}=$mounted${setting#*="$at"}" "$@"
+"""
+
+
+@pytest.mark.parametrize("target", ["compose", "fly"])  # on a machine that has Docker alone, and in this project
+def test_keys_are_made_and_ended_by_the_commands_of_the_document(
+    rendered: Rendered, tmp_path: Path, target: str
+) -> None:
+    project = rendered({**FULL, "hosting": target})
     environment = rendering.environment(project, tmp_path / "site")
-    (tmp_path / ".venv").symlink_to(tmp_path / "site")
-    make, manage = blocks((project / "docs/connect.md").read_text())
+    if target == "compose":
+        (tmp_path / "site/bin/docker").write_text(DOCKER)
+        (tmp_path / "site/bin/docker").chmod(0o755)
+        environment["PATH"] = f"{tmp_path / 'site/bin'}:{environment['PATH']}"
+    else:
+        (tmp_path / ".venv").symlink_to(tmp_path / "site")
+    make, manage = blocks((project / "docs/connect.md").read_text())[:2]
     made = shell(make, tmp_path, **environment)
     key_id = re.search(r"acme_crm_([0-9a-f]{12})_", made)
     assert key_id
-    listed, revoked = manage.splitlines()
+    assert (tmp_path / "secrets/keys/keys.jsonl").is_file()
+    listed, revoked = re.sub(r"\\\n *", "", manage).splitlines()
     assert "Ada Lovelace" in shell(listed, tmp_path, **environment)
     shell(revoked.replace("revoke ID", f"revoke {key_id[1]}"), tmp_path, **environment)
     assert "No keys are stored" in shell(listed, tmp_path, **environment)

@@ -2,7 +2,9 @@
 
 import re
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -194,7 +196,8 @@ def test_a_guide_for_the_proxy_names_every_value_to_paste(guided: Guided, preset
     assert example["OAUTH_UPSTREAM_SCOPES"] == " ".join(front["scopes"])
     assert example["OAUTH_CLIENT_AUTH"] == front["client_auth"]
     pasted = variables(guide)
-    assert {"OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_ALLOWED_USERS", "STATE_STORE_URL"} <= set(pasted)
+    assert {"OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_ALLOWED_USERS"} <= set(pasted)
+    assert "STATE_STORE_URL" not in pasted, "compose.yaml sets it"
     assert ("OAUTH_ISSUER" in pasted) == ("endpoints" not in front), "known endpoints need no discovery"
     assert pasted.items() <= example.items()
     assert "/v1/oauth/mcp/callback" not in guide, "the provider knows the connector alone"
@@ -205,7 +208,7 @@ def test_what_a_row_says_of_the_proxy_is_known_and_complete(presets: Any, provid
     row = presets.presets[provider]["proxy"]
     assert set(row) <= {*presets.proxied, "endpoints"}, "a misspelt key would be ignored"
     front = {**presets.proxied, **row}
-    assert all(front[name] for name in ("steps", "errors", "source"))
+    assert all(front[name] for name in ("steps", "errors", "links"))
     assert presets.callback in " ".join(front["steps"])
     assert front["client_auth"] in {"client_secret_basic", "client_secret_post"}
     if "endpoints" not in front:  # OpenID Connect Core §5.3: its userinfo endpoint answers to tokens with this scope
@@ -213,15 +216,62 @@ def test_what_a_row_says_of_the_proxy_is_known_and_complete(presets: Any, provid
 
 
 @every_guide
-def test_what_was_not_tried_is_said_and_the_pages_lead_to_each_other(guided: Guided, pair: tuple[str, str]) -> None:
+def test_a_guide_says_what_was_not_verified_and_against_which_pages_it_was_checked(
+    guided: Guided, presets: Any, pair: tuple[str, str]
+) -> None:
     project = guided(pair)
-    pages = {page.name: page.read_text(encoding="utf-8") for page in (project / "docs").iterdir()}
-    assert "not verified against a live tenant" in " ".join(pages["identity-provider.md"].split())
-    assert "](identity-provider.md)" in pages["connect.md"]
-    for text in pages.values():
-        for page, anchor in re.findall(r"\]\(([\w-]+\.md)(?:#([\w-]+))?\)", text):
-            headings = re.findall(r"^#+ (.+)$", pages[page], re.MULTILINE)
-            assert not anchor or anchor in {heading.lower().replace(" ", "-") for heading in headings}
+    row = presets.presets[pair[1]]
+    guide = (project / "docs/identity-provider.md").read_text(encoding="utf-8")
+    assert "not verified against a live tenant" in " ".join(guide.split())
+    links = row["proxy"]["links"] if pair[0] == "oauth-proxy" else row["links"]
+    assert guide.endswith(f"Checked {row['checked']} against:\n\n" + "".join(f"- <{link}>\n" for link in links))
+    assert "](identity-provider.md)" in (project / "docs/connect.md").read_text(encoding="utf-8")
+
+
+def aged(checked: str, today: date) -> bool:
+    """Whether a row was compared with its pages more than six months ago.
+
+    Raises:
+        ValueError: `checked` is not a month such as 2026-11, or lies ahead.
+    """
+    year, month = map(int, checked.split("-"))
+    months = (today.year - date(year, month, 1).year) * 12 + today.month - month
+    if months < 0:
+        raise ValueError(f"{checked} lies ahead")
+    return months > 6
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_row_was_compared_with_its_pages_lately(presets: Any, provider: str) -> None:
+    checked = presets.presets[provider]["checked"]
+    if aged(checked, date.today()):
+        warnings.warn(
+            f"compare the row {provider} of hooks/identity.jinja with its pages again: {checked}", stacklevel=1
+        )
+
+
+def test_an_old_row_is_found_and_one_that_lies_ahead_is_refused() -> None:
+    assert [aged("2026-05", day) for day in (date(2026, 11, 30), date(2026, 12, 1))] == [False, True]
+    for wrong in ("2026-12", "2026-13", "2026", "November"):
+        with pytest.raises(ValueError):  # noqa: PT011  (of `date`, `int` and `split`)
+            aged(wrong, date(2026, 11, 30))
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_what_a_row_says_of_registration_has_a_page(presets: Any, provider: str) -> None:
+    row = presets.presets[provider]
+    direct = [row[name] for name in ("dcr", "cimd") if any(pair[1] == provider for pair in DIRECT)]
+    for says, link in direct:
+        assert says.endswith(".")
+        assert link.startswith("https://")
+    for link in [*row.get("links", []), *row["proxy"]["links"]]:
+        assert link.startswith("https://")
+
+
+@pytest.mark.parametrize("provider", dict.fromkeys(provider for _, provider in DIRECT))
+def test_a_guide_has_its_reader_tell_the_provider_the_url_of_the_connector(presets: Any, provider: str) -> None:
+    """Without it, tokens do not name the connector in `aud`, and every call is answered with 401."""
+    assert f"`{presets.resource}`" in " ".join(presets.presets[provider]["steps"])
 
 
 @every_guide
@@ -237,7 +287,7 @@ def test_a_page_reads_as_written_by_hand(guided: Guided, pair: tuple[str, str], 
     assert numbers == list(range(1, len(numbers) + 1))
     assert all(int(number) < len(numbers) for number in re.findall(r"\bstep (\d+)", text)), "a step that is not there"
     assert all(line.count(" | ") == 1 for line in lines if line.startswith("| "))
-    assert text.endswith((".\n", "|\n"))
+    assert text.endswith((".\n", "|\n", ">\n"))
 
 
 @every_guide
@@ -245,11 +295,13 @@ def test_every_variable_of_a_page_is_one_of_the_connector(guided: Guided, pair: 
     project = guided(pair)
     example = (project / ".env.example").read_text(encoding="utf-8")
     listed = set(variables(example))
-    required = set(re.findall(r"Required\..*\n# (\w+)=", example)) - {"PUBLIC_URL"}
+    required = set(re.findall(r"Required\..*\n# (\w+)=", example)) - {"PUBLIC_HOST"}
     assert required >= {"OAUTH_CLIENT_SECRET"} if pair[0] != "oauth" else {"OAUTH_ISSUER"}
     for page in (project / "docs").iterdir():
         text = page.read_text(encoding="utf-8")
         assert set(re.findall(r"\b(?:OAUTH|STATE|SIGNING)_[A-Z_]+\b", text)) <= listed
+        set_here = re.findall(r"^   ([A-Z_]+)=", text, re.MULTILINE)
+        assert len(set_here) == len(set(set_here)), "a variable is set twice"
     assert required <= set(variables((project / "docs/identity-provider.md").read_text(encoding="utf-8")))
 
 

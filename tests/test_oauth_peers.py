@@ -88,9 +88,11 @@ class Person:
     """What the official Python client keeps of a person, and how it lets them log in.
 
     `first` are the scopes that they allow at their first login, if not all that are asked for.
+    `log_in` is their browser, and what they do there.
     """
 
     first: str = ""
+    log_in: Callable[[str], str] = log_in
     client: OAuthClientInformationFull | None = None
     tokens: OAuthToken | None = None
     logins: list[str] = field(default_factory=list)
@@ -110,11 +112,11 @@ class Person:
     async def redirect(self, url: str) -> None:
         if self.first and not self.logins:
             url = re.sub(r"\bscope=[^&]*", f"scope={self.first}", url)
-        self.logins.append(await anyio.to_thread.run_sync(log_in, url))
+        self.logins.append(await anyio.to_thread.run_sync(self.log_in, url))
 
     async def callback(self) -> AuthorizationCodeResult:
         answer = query(self.logins[-1])
-        return AuthorizationCodeResult(code=answer["code"], state=answer["state"], iss=answer["iss"])
+        return AuthorizationCodeResult(code=answer["code"], state=answer["state"], iss=answer.get("iss"))
 
     def authenticate(self, url: str) -> OAuthClientProvider:
         metadata = OAuthClientMetadata(redirect_uris=[AnyUrl(callback())], client_name="peer")

@@ -307,7 +307,8 @@ def test_while_the_identity_provider_is_down_who_is_known_goes_on(installed: Ins
             assert told == [(503, "10"), (503, "10")]
             assert "Traceback" not in connector.log.read_text()
             with identity_provider(port=port):  # with other keys, and without the logins of the first
-                assert client.call() == 401
+                until(lambda: client.call() == 401, 10)  # it is asked again after a pause
+                until(lambda: client.refresh().status_code == 401, 10)
                 assert logged_in(connector.origin).call() == 200
 
 
@@ -374,8 +375,8 @@ def test_neither_the_store_nor_the_log_tells_a_secret(installed: Installed, idp:
     everything = b"\n".join(key.encode() + b" " + value for key, (value, _) in kept.items())
     assert [what for what, value in {**told, **private}.items() if value.encode() in everything] == []
     assert [what for what, value in told.items() if value in log] == []
-    assert "DEBUG" in log
-    assert len(kept) >= 10
+    assert "POST /consent" in log
+    assert len(kept) >= 8
     assert [key for key, (_, seconds) in kept.items() if seconds <= 0] == []
     assert {re.sub(r"[0-9a-f]{64}$", "HASH", key).rpartition("::")[2] for key in kept} == {"HASH"}
 
@@ -404,7 +405,6 @@ def key() -> str:
 REFUSALS = {
     "a short STATE_KEY": ({"STATE_KEY": "hunter2hunter2"}, "STATE_KEY", "openssl rand -base64 32"),
     "a weak SIGNING_KEY": ({"SIGNING_KEY": "correct horse battery staple"}, "SIGNING_KEY", "openssl rand -base64 32"),
-    "a store that is not there": ({"STATE_STORE_URL": "redis://:hunter2@127.0.0.1:9/0"}, "STATE_STORE_URL", "does not"),
     "another kind of store": ({"STATE_STORE_URL": "postgres://hunter2@127.0.0.1/0"}, "STATE_STORE_URL", "redis://"),
     "a password as it is": ({"STATE_STORE_URL": "redis://:hunter2/x#y@127.0.0.1:6379"}, "STATE_STORE_URL", "%2F"),
     "an option that is none": (
@@ -413,11 +413,6 @@ REFUSALS = {
         "redis://",
     ),
     "no encryption": ({"OAUTH_ISSUER": "http://login.example.com"}, "OAUTH_ISSUER", "https"),
-    "an identity provider that is not there": (
-        {"OAUTH_ISSUER": "http://127.0.0.1:9"},
-        "OAUTH_ISSUER",
-        "does not answer",
-    ),
     "nothing for other replicas": ({"PUBLIC_URL": "https://connector.example.com"}, "STATE_STORE_URL", "redis://"),
 }
 
@@ -536,9 +531,9 @@ def test_a_forwarded_address_counts_from_the_proxy_alone(installed: Installed, s
                 headers={"X-Forwarded-For": f"203.0.113.{at}"},
                 trust_env=False,
             ).status_code
-            for at in range(22)
+            for at in range(62)
         ]
-        assert codes == [201] * 20 + [429] * 2
+        assert codes == [201] * 60 + [429] * 2
 
 
 def test_another_site_may_not_read_what_a_person_gets(installed: Installed, settings: dict[str, str]) -> None:

@@ -148,7 +148,10 @@ def read_aws(project: Path) -> Deployed:
     plain = {v["Name"]: str(v["Value"]) for v in container["Environment"]}
     secrets = {v["Name"]: SECRET for v in kept}
     assert not plain.keys() & secrets.keys()
-    [probe] = re.findall(r"http://127\.0\.0\.1:8000(/[\w/]+)", container["HealthCheck"]["Command"][-1])
+    [*command, module] = container["HealthCheck"]["Command"]
+    assert command == ["CMD", "python", "-m"]
+    source = (project / "src" / module.replace(".", "/")).with_suffix(".py").read_text()
+    [probe] = re.findall(r'^PATH = "(/[\w/]+)"', source, re.MULTILINE)
     assert (
         resources["Target"]["Port"]
         == port["ContainerPort"]
@@ -217,9 +220,9 @@ READ: dict[str, Callable[[Path], Deployed]] = {
     "azure-container-apps": read_azure,
 }
 PROBES = {
-    "kubernetes": {"startup": LIVE, "liveness": LIVE, "readiness": READY},
+    "kubernetes": {"startup": LIVE, "liveness": LIVE, "readiness": LIVE},
     # ECS replaces what fails either check: a system behind that is down must not end the connector.
-    "aws-ecs": {"container": LIVE, "balancer": LIVE},
+    "aws-ecs": {"container": LIVE, "balancer": READY},
     "azure-container-apps": {"startup": LIVE, "liveness": LIVE, "readiness": READY},
 }
 
@@ -399,7 +402,7 @@ PLANTED = [
     ("kubernetes", "base/connector.yaml", "minReplicas: 2", "minReplicas: two"),
     ("kubernetes", "base/connector.yaml", "minReplicas: 2", "minReplicas: 1"),
     ("kubernetes", "base/connector.yaml", "readinessProbe:", "x-readinessProbe:"),
-    ("kubernetes", "base/connector.yaml", "path: /health/ready", "path: /health/live"),
+    ("kubernetes", "base/connector.yaml", "path: /health/live", "path: /health/ready"),
     ("kubernetes", "base/connector.yaml", "PeriodSeconds: 35", "PeriodSeconds: 30"),
     ("kubernetes", "base/connector.yaml", "maxUnavailable: 0", "maxUnavailable: 1"),
     ("kubernetes", "base/connector.yaml", "containerPort: 8000", "containerPort: 8080"),
@@ -421,8 +424,8 @@ PLANTED = [
     ("kubernetes", "ingress/kustomization.yaml", "- spec.tls.0.hosts.0", "- spec.tls.0.secretName"),
     ("aws-ecs", "", "StopTimeout: 35", "StopTimeout: soon"),
     ("aws-ecs", "", "StopTimeout: 35", "StopTimeout: 30"),
-    ("aws-ecs", "", "HealthCheckPath: /health/live", "HealthCheckPaths: /health/live"),
-    ("aws-ecs", "", "HealthCheckPath: /health/live", "HealthCheckPath: /health/ready"),
+    ("aws-ecs", "", "HealthCheckPath: /health/ready", "HealthCheckPaths: /health/ready"),
+    ("aws-ecs", "", "HealthCheckPath: /health/ready", "HealthCheckPath: /health/live"),
     ("aws-ecs", "", "TargetGroupArn: !Ref Target", "TargetGroupArn: !Ref Targets"),
     ("aws-ecs", "", "!GetAtt ExecutionRole.Arn", "!GetAtt ExecutionRole.Name"),
     ("aws-ecs", "", 'Memory: "1024"', 'Memory: "512"'),
@@ -495,7 +498,8 @@ def test_the_lines_for_a_secret_that_may_be_missing_fit_azure(rendered: Rendered
         project = shutil.copytree(rendered(answers("azure-container-apps", mode, "blank")), tmp_path / mode)
         file = project / "containerapp.yaml"
         text = file.read_text()
-        secret, variable = re.findall(r"^```yaml\n(.+?)^```$", document(project), re.MULTILINE | re.DOTALL)
+        filled_in = document(project).replace("YOUR_GROUP", "acme-crm")  # as a command has in the file
+        secret, variable = re.findall(r"^```yaml\n(.+?)^```$", filled_in, re.MULTILINE | re.DOTALL)
         for place, lines in {"  template:\n": secret, "          - name: PUBLIC_URL\n": variable}.items():
             assert text.count(place) == 1
             text = text.replace(place, lines + place)

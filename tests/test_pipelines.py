@@ -89,6 +89,63 @@ def test_an_action_without_a_stand_in_is_found(rendered: Rendered, tmp_path: Pat
         GitHub(origin(project, tmp_path), Here(tmp_path))()
 
 
+# ------------------------------------------------------------------------------------------ conflicts of an update
+
+MARKED = "<<<<<<< before updating\nours\n=======\ntheirs\n>>>>>>> after updating\n"
+LEFT = {
+    "README.md": MARKED,
+    "docs/Büro und Lager.md": MARKED.replace("\n", "\r\n"),
+    "notes.txt": f"Text.\n\n{MARKED.replace(' before updating', '').replace(' after updating', '')}",
+    "docs/deploy.md.rej": "@@ -1 +1 @@\n-one\n+two\n",
+}
+NONE_LEFT = {
+    "title.md": "Title\n=======\n\nText.\n",
+    "git.md": "A conflict:\n\n" + "".join(f"    {line}\n" for line in MARKED.splitlines()),
+    "quoted.md": "".join(f"> {line}\n" for line in MARKED.splitlines()),
+    "half.md": "<<<<<<< a\n=======\n",
+    "long.txt": "<<<<<<<<< a\n=========\n>>>>>>>>> b\n",
+    "image.bin": f"\0{MARKED}",
+}
+
+
+def conflict_check(project: Path, ci: str) -> str:
+    """The first thing that the checks do, before anything is installed."""
+    if ci == "gitlab":
+        script: str = read(project / ".gitlab-ci.yml")["check"]["script"][0]
+    else:
+        script = read(project / ".github/workflows/ci.yml")["jobs"]["check"]["steps"][2]["run"]
+    return script
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+@pytest.mark.parametrize(("files", "said"), [(LEFT, LEFT), (NONE_LEFT, {})], ids=["left", "none left"])
+def test_what_an_update_left_in_conflict_fails_the_checks(
+    rendered: Rendered, tmp_path: Path, ci: str, files: dict[str, str], said: dict[str, str]
+) -> None:
+    """With git alone, and a sentence that names each file."""
+    project = shutil.copytree(project_for(rendered, ci), tmp_path / "project")
+    for name, text in files.items():
+        (project / name).write_text(text, newline="")
+    git("init", "-q", cwd=project)
+    rendering.commit(project, "First commit")
+    (project / "untracked.rej").touch()
+    shell = ["bash", "-e", "-c"] if ci == "github" else ["dash", "-e", "-c"]
+    status, output = Here(tmp_path).run([*shell, conflict_check(project, ci)], project, {"PATH": "/usr/bin:/bin"})
+    assert (status, output.count("\n")) == ((1, 1) if said else (0, 0)), output
+    if said:
+        names = ", ".join([*sorted(name for name in said if "rej" not in name), "docs/deploy.md.rej"])
+        assert output == (
+            f"An update left conflicts: {names}. Keep the right lines, and remove the markers and .rej files.\n"
+        )
+
+
+def test_a_repository_that_git_cannot_read_does_not_pass_for_one_without_conflicts(
+    rendered: Rendered, tmp_path: Path
+) -> None:
+    script = conflict_check(project_for(rendered, "github"), "github")
+    assert Here(tmp_path).run(["bash", "-e", "-c", script], tmp_path, {"PATH": "/usr/bin:/bin"})[0] != 0
+
+
 # ------------------------------------------------------------------------------------------- what an event starts
 
 STARTED = {"github": {"deploy/check/check", "deploy/check"}, "gitlab": {"check"}}
@@ -138,7 +195,11 @@ def test_a_request_is_checked_and_built_and_never_deployed(rendered: Rendered, t
 
 
 def test_gitlab_s_schedule_for_updates_starts_nothing_else(rendered: Rendered, tmp_path: Path) -> None:
-    assert started(project_for(rendered, "gitlab"), tmp_path, TEMPLATE_UPDATE="yes", **SWITCH) == {"update"}
+    assert started(project_for(rendered, "gitlab"), tmp_path, TEMPLATE_UPDATE="yes", **SWITCH) == {
+        "update",
+        "check update",
+        "propose",
+    }
 
 
 CONDITIONS = [

@@ -89,11 +89,11 @@ class Target(NamedTuple):
 
 LIVE, READY = "/health/live", "/health/ready"
 TARGETS = {
-    "cloud-run": Target("service.yaml", read_cloud_run, {LIVE, READY}, r"for name in [a-z -]*\b{key}\b"),
+    "cloud-run": Target("service.yaml", read_cloud_run, {LIVE}, r"for name in [a-z -]*\b{key}\b"),
     # Asked before a version gets calls, and never again.
     "railway": Target(".railway/railway.ts", read_railway, {READY}, r"railway variable set {name} "),
     # Asked all the time, and started again when it fails.
-    "render": Target("render.yaml", read_render, {LIVE}, r"- `{name}`: "),
+    "render": Target("render.yaml", read_render, {READY}, r"- `{name}`: "),
     "fly": Target(
         "fly.toml", read_fly, {LIVE, READY}, r"fly secrets set --stage {name}=|'{name}=%s.+ fly secrets import"
     ),
@@ -185,7 +185,7 @@ ERRORS = [
     ("cloud-run", "an annotation that is no text", 'minScale: "0"', "minScale: 0"),
     ("cloud-run", "a call that is cut", "timeoutSeconds: 900", "timeoutSeconds: 300"),
     ("cloud-run", "a missing probe", "livenessProbe:", "readinessProbe:"),
-    ("cloud-run", "another health path", "path: /health/ready", "path: /healthz"),
+    ("cloud-run", "another health path", "path: /health/live", "path: /healthz"),
     ("cloud-run", "another port", "containerPort: 8000", "containerPort: 8080"),
     ("cloud-run", "a reserved variable", "name: PUBLIC_URL", "name: PORT"),
     ("cloud-run", "an unknown variable", "name: FORWARDED_ALLOW_IPS", "name: FORWARDED_IPS"),
@@ -210,7 +210,7 @@ ERRORS = [
     ("render", "a wrong type", 'value: "8000"', "value: 8000"),
     ("render", "an unknown plan", "plan: starter", "plan: small"),
     ("render", "too short a grace time", "maxShutdownDelaySeconds: 35", "maxShutdownDelaySeconds: 30"),
-    ("render", "a missing probe", "healthCheckPath: /health/live", ""),
+    ("render", "a missing probe", "healthCheckPath: /health/ready", ""),
     ("render", "a store that everybody reaches", "ipAllowList: []", 'ipAllowList: [{source: "0.0.0.0/0"}]'),
     ("render", "a store that forgets", "maxmemoryPolicy: noeviction", "maxmemoryPolicy: allkeys-lru"),
     (

@@ -108,7 +108,7 @@ def test_the_readme_counts_right(question: str, noun: str, left_out: int) -> Non
 
 
 def test_the_settings_that_the_readme_names_are_those_of_a_connector(rendered: Rendered) -> None:
-    named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", README)) - {"SSL_CERT_FILE"}  # which is read by uv
+    named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", README)) - {"SSL_CERT_FILE", "GIT_SSL_CAINFO"}  # of uv and git
     settings = (rendered({**FULL, "auth_mode": "oauth"}) / ".env.example").read_text()
     assert "OAUTH_WRITE_SCOPES" in named
     assert [name for name in named if f"{name}=" not in settings] == []

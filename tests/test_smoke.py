@@ -16,6 +16,7 @@ import pytest
 from . import rendering
 from .rendering import Answers, Installed
 from .serving import Running, free_port, identity_provider, in_front, issued_by, serving, state_store
+from .test_running import until
 
 HANDSHAKES = ["Protocol 2025-11-25", "Protocol 2026-07-28"]
 
@@ -291,12 +292,13 @@ def test_a_proxy_without_a_fault_passes(installed: Installed, mode: str) -> None
     assert (report.status, set(report.lines.values())) == (0, {"ok"}), report.printed
 
 
-def test_a_system_behind_that_is_down_fails_readiness(installed: Installed) -> None:
+def test_an_upstream_api_that_is_down_is_a_remark(installed: Installed) -> None:
     project, env = installed(of("none", "rest-api"))
     with serving(project, env, UPSTREAM_URL=f"http://127.0.0.1:{free_port()}") as connector:
+        until(lambda: "failing" in httpx2.get(f"{connector.origin}/health/ready", trust_env=False).text, 10)
         report = smoke(env, connector.url)
-    assert (report.status, report.lines["Liveness"]) == (1, "ok")
-    assert report.lines["Readiness"].startswith("FAILED: /health/ready answers 503")
+    remark = "the upstream API fails (ConnectError), so see UPSTREAM_URL and its credential; ok"
+    assert (report.status, set(report.lines.values())) == (0, {"ok", remark}), report.printed
 
 
 def test_an_issuer_that_does_not_name_s256_is_a_remark(installed: Installed) -> None:

@@ -52,7 +52,7 @@ def test_every_command_is_run_or_marked(template: Path, shared: Path, tmp_path: 
         rendering.git("checkout", "-q", "-b", "flip", cwd=project)
         said = shell(flip, project)
         assert "ci: gitlab → none" in said
-        assert said.endswith("Nothing needs a person.\n")
+        assert said.endswith("Nothing is left for you to do.\n")
         rendering.git("checkout", "-q", "--force", "-", cwd=project)
         rendering.git("clean", "-fdq", cwd=project)
 

@@ -124,6 +124,16 @@ def test_the_next_commands_are_said(template: Path, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("ci", "host"), [("github", "GitHub"), ("gitlab", "GitLab")])
+def test_where_pipelines_are_read_is_said(template: Path, tmp_path: Path, ci: str, host: str) -> None:
+    done = rendering.copier("copy", "--defaults", *DATA, f"--data=ci={ci}", template, tmp_path / "project")
+    assert done.stderr.rstrip().splitlines()[-3:] == [
+        "",
+        "In a subfolder of another repository, leave out git init. Its pipelines are",
+        f"then not read: {host} looks for them at the root only.",
+    ]
+
+
 def test_a_copy_into_the_folder_where_you_are_says_nothing_of_changing_to_it(template: Path, tmp_path: Path) -> None:
     done = rendering.copier("copy", "--defaults", *DATA, template, ".", cwd=tmp_path)
     assert "\n\n  git init -b main\n" in done.stderr[done.stderr.index("Next:") :]

@@ -131,7 +131,8 @@ def test_what_owners_change_and_what_a_release_changes_are_never_the_same_lines(
 
 def known_conflicts(version: str, answers: Answers) -> list[str]:
     """Where an old release left no room for the owner's lines; the changelog says what to do."""
-    route = version == "v0.1.0" and answers["source"] == "rest-api"
+    checked = answers["source"] == "rest-api" or answers["auth_mode"] not in {"none", "headers"}  # by readiness
+    route = version in {"v0.1.0", "v0.2.0"} and checked
     ignored = version == "v0.2.0" and answers["auth_mode"] == "oauth-proxy"
     return [".gitignore"] * ignored + ["src/acme_crm/app.py"] * route
 

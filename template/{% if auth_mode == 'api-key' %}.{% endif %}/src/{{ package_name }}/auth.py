@@ -2,8 +2,6 @@
 
 import logging
 import re
-import time
-from collections import OrderedDict
 from collections.abc import Set
 from typing import Any
 
@@ -16,6 +14,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .core.edge.attempts import Attempts, address
 from .core.edge.limits import limited
 from .core.edge.observe import fingerprint, note
 from .keys import PREFIX, Key, KeyRing, KeysUnreadable
@@ -24,6 +23,7 @@ from .settings import Settings
 
 logger = logging.getLogger(__name__)
 
+WRONG_KEYS = 20  # a minute, from one address or for one key id
 POLICY = Policy(always=frozenset(), read=frozenset({"read"}), write=frozenset({"write"}))
 
 
@@ -34,7 +34,11 @@ class Authenticate:
         self.guard = RequireScopes(app, server, POLICY, challenge)
         self.app = AuthContextMiddleware(limited(self.guard, settings.max_body))
         self.keys = KeyRing(settings.api_keys, settings.api_keys_file)
-        self.failures = Failures()
+        self.failures = Attempts(WRONG_KEYS)
+
+    async def ready(self) -> bool:
+        """Whether keys can be checked now."""
+        return self.keys.readable()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         presented = credentials(Headers(scope=scope))
@@ -51,9 +55,9 @@ class Authenticate:
         if known is None:
             claimed = claimed_id(key)
             note(caller=claimed or fingerprint(key))
-            address = scope["client"][0][:64] if scope.get("client") else "unknown"  # a proxy may pass on any text
-            logger.warning("refused a key from %s", address)
-            if wait := max(self.failures.count(who) for who in (address, f"key {claimed}" if claimed else "") if who):
+            logger.warning("refused a key from %s", address(scope))
+            # A valid key is never delayed, so nobody can lock its owner out.
+            if wait := max(self.failures.count(who) for who in (address(scope), claimed and f"key {claimed}") if who):
                 return await refuse(429, "too many wrong keys", retry_after=wait)(scope, receive, send)
             return await refuse(401, "invalid_token", challenge("invalid_token"))(scope, receive, send)
         note(caller=known.id)
@@ -91,25 +95,3 @@ def refuse(status: int, error: str, authenticate: str | None = None, retry_after
     if retry_after:
         headers["Retry-After"] = str(retry_after)
     return JSONResponse({"error": error}, status, headers)
-
-
-class Failures:
-    """Counts wrong keys for each address and key id, and limits further attempts.
-
-    A valid key is never delayed, so nobody can lock its owner out. The counts are in memory, separate in each replica.
-    """
-
-    LIMIT, WINDOW, REMEMBERED = 20, 60.0, 10_000  # wrong keys, seconds, addresses and ids
-
-    def __init__(self) -> None:
-        self._seen: OrderedDict[str, tuple[int, float]] = OrderedDict()
-
-    def count(self, who: str) -> int:
-        """Count one more; seconds to wait, or 0 while the limit is not reached."""
-        now = time.monotonic()
-        times, until = self._seen.pop(who, (0, 0.0))
-        times, until = (times + 1, until) if now < until else (1, now + self.WINDOW)
-        self._seen[who] = times, until
-        if len(self._seen) > self.REMEMBERED:
-            self._seen.popitem(last=False)
-        return round(until - now) + 1 if times > self.LIMIT else 0

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx2
 from fastmcp.server.auth import AccessToken, TokenVerifier
@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+KNOWN = 3600.0  # seconds for which a person is let in while the identity provider cannot be asked
 REMEMBERED = 4096  # people; of more, those not seen for longest are forgotten
+
+
+class Person(NamedTuple):
+    """Whom the identity provider named for a token, and when (monotonic seconds)."""
+
+    access: AccessToken
+    named: float
 
 
 class IdentityProvider(TokenVerifier):
@@ -30,7 +38,8 @@ class IdentityProvider(TokenVerifier):
         self.settings, self.http = settings, http
         self.endpoints: dict[str, str] = {}
         self._finding = asyncio.Lock()
-        self._people: OrderedDict[bytes, tuple[AccessToken, float]] = OrderedDict()
+        self._people: OrderedDict[bytes, Person] = OrderedDict()
+        self._asked: dict[bytes, asyncio.Task[AccessToken | None]] = {}
 
     async def find(self) -> dict[str, str]:
         """Its endpoints by their names in the metadata, from the settings or else from discovery.
@@ -54,28 +63,40 @@ class IdentityProvider(TokenVerifier):
     async def verify_token(self, token: str) -> AccessToken | None:
         """The person for whom the identity provider issued a token, or None if it is not good or they may not call.
 
-        Someone whom it has named before goes on while it is down.
+        Someone whom it named within the last hour goes on while it is down. Calls with one token ask it once.
         """
         digest = hashlib.sha256(token.encode()).digest()
-        known, until = self._people.get(digest, (None, 0.0))
-        if time.monotonic() < until:
+        known = self._people.get(digest)
+        age = time.monotonic() - known.named if known else 0.0
+        if known and age < self.settings.oauth_cache_seconds:
             self._people.move_to_end(digest)
-            return known
+            return known.access
+        if digest not in self._asked:
+            self._asked[digest] = asyncio.create_task(self._name(token, digest))
+            self._asked[digest].add_done_callback(lambda task: self._answered(digest, task))
         try:
-            claims = await self._ask(token)
+            return await asyncio.shield(self._asked[digest])  # whoever leaves does not take the others' answer along
         except IssuerUnavailable as error:
-            if known:
-                return known
+            if known and age < KNOWN:
+                return known.access
             raise unavailable(str(error)) from error
+
+    def _answered(self, digest: bytes, task: asyncio.Task[AccessToken | None]) -> None:
+        del self._asked[digest]
+        if not task.cancelled():
+            task.exception()  # who asked may have left, and would else leave a traceback
+
+    async def _name(self, token: str, digest: bytes) -> AccessToken | None:
+        claims = await self._ask(token)
         self._people.pop(digest, None)
         if claims is None or not may_call(claims, self.settings.oauth_allowed_users, self.settings.oauth_domain_claim):
             return None
         subject = str(claims.get("sub") or claims.get("id"))
-        person = AccessToken(token=token, client_id="", scopes=[], subject=subject, claims=claims)
-        self._people[digest] = person, time.monotonic() + self.settings.oauth_cache_seconds
+        access = AccessToken(token=token, client_id="", scopes=[], subject=subject, claims=claims)
+        self._people[digest] = Person(access, time.monotonic())
         if len(self._people) > REMEMBERED:
             self._people.popitem(last=False)
-        return person
+        return access
 
     async def _ask(self, token: str) -> dict[str, Any] | None:
         try:

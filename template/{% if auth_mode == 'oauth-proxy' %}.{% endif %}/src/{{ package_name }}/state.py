@@ -1,9 +1,11 @@
 """What the proxy remembers: logins, registrations and the tokens behind them, encrypted, in Redis or Valkey."""
 
+import hmac
 import json
+import secrets
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from hashlib import sha256
 from pathlib import Path
@@ -20,11 +22,10 @@ from key_value.aio.stores.filetree import (
 from key_value.aio.stores.redis import RedisStore
 from key_value.aio.wrappers.base import BaseWrapper
 from pydantic import AfterValidator, SecretStr
-from redis.asyncio import Redis
-from redis.asyncio.connection import parse_url
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from .issuer import IssuerUnavailable
 
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 
 FOLDER = Path(".state")  # on this machine alone
 WAIT = 2.0  # seconds for the store to answer
-UNUSED = 24 * 3600  # seconds after which a registration that nobody logged in with is forgotten
+UNUSED = 3600  # seconds after which a registration that nobody logged in with is forgotten
+ROOM = 24 * 1024  # bytes: the tokens of a login, kept twice, are about that large at the most
+LOGINS_OF_1_1 = {"mcp-oauth-proxy-clients", "mcp-upstream-tokens", "mcp-jti-mappings", "mcp-refresh-tokens"}
 
 outages: ContextVar[list[str]] = ContextVar("outages")
 """What could not be asked for a request: FastMCP takes every error for a bad token or a fault of its own."""
@@ -42,26 +45,40 @@ outages: ContextVar[list[str]] = ContextVar("outages")
 class Store(BaseWrapper):
     """A store whose outages are seen, in which nothing stays for ever, and of no use to who reads or moves things.
 
-    Keys are hashed, as FastMCP's are codes and identifiers of logins. What is kept is sealed together with its key:
-    a login copied to another's place is no login.
+    Names of entries and the key that seals them depend on STATE_KEY and PUBLIC_URL, so connectors that share both a
+    store and its key do not find each other's entries. What is kept is sealed together with its name: a login that is
+    copied to another's place is no login.
     """
 
-    def __init__(self, key_value: AsyncKeyValue, fernet: Fernet) -> None:
-        self.key_value, self.fernet = key_value, fernet
+    def __init__(self, key_value: AsyncKeyValue, state_key: bytes, public_url: str) -> None:
+        self.key_value = key_value
+        self.fernet = fernet(hmac.digest(state_key, f"seal {public_url}".encode(), "sha256"))
+        self.names = hmac.digest(state_key, f"name {public_url}".encode(), "sha256")
+        self.fernet_of_1_1 = fernet(state_key)
+
+    def place(self, key: str, collection: str | None) -> str:
+        """The name under which something is kept. Keys are codes and identifiers of logins, so they are hashed."""
+        return hmac.digest(self.names, f"{collection}/{key}".encode(errors="surrogatepass"), "sha256").hex()
 
     async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
+        found = await self._read(self.place(key, collection), collection, self.fernet)
+        if found is None and collection in LOGINS_OF_1_1:
+            found = await self._read(place_of_1_1(key, collection), collection, self.fernet_of_1_1)
+        return found
+
+    async def _read(self, where: str, collection: str | None, fernet: Fernet) -> dict[str, Any] | None:
         with answering():
-            kept = await self.key_value.get(place(key, collection), collection=collection)
+            kept = await self.key_value.get(where, collection=collection)
         try:
-            where, value = json.loads(self.fernet.decrypt(str((kept or {}).get("sealed"))))
+            name, value = json.loads(fernet.decrypt(str((kept or {}).get("sealed"))))
         except (InvalidToken, ValueError):
-            return None  # nothing is there, or it is of another STATE_KEY
-        return value if where == place(key, collection) else None
+            return None  # nothing is there, or it was sealed with another key
+        return value if name == where else None
 
     async def put(
         self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
     ) -> None:
-        where = place(key, collection)
+        where = self.place(key, collection)
         sealed = self.fernet.encrypt(json.dumps([where, dict(value)]).encode()).decode()
         with answering():
             await self.key_value.put(
@@ -70,18 +87,41 @@ class Store(BaseWrapper):
 
     async def delete(self, key: str, *, collection: str | None = None) -> bool:
         with answering():
-            return await self.key_value.delete(place(key, collection), collection=collection)
+            deleted = await self.key_value.delete(self.place(key, collection), collection=collection)
+            if not deleted and collection in LOGINS_OF_1_1:
+                deleted = await self.key_value.delete(place_of_1_1(key, collection), collection=collection)
+        return deleted
+
+    @asynccontextmanager
+    async def room(self) -> AsyncIterator[None]:
+        """Keep room for what is written next, while something is done that cannot be undone without it.
+
+        Raises:
+            IssuerUnavailable: The store is full, or does not answer.
+        """
+        key = secrets.token_hex(8)
+        await self.put(key, {"room": "x" * ROOM}, collection="room", ttl=60)
+        try:
+            yield
+        finally:
+            await self.delete(key, collection="room")
 
 
-def place(key: str, collection: str | None) -> str:
-    """The name under which something is kept."""
-    return sha256(f"{collection}/{key}".encode()).hexdigest()
+def fernet(key: bytes) -> Fernet:
+    return Fernet(urlsafe_b64encode(key))
+
+
+def place_of_1_1(key: str, collection: str | None) -> str:
+    """Where release 1.1 of the template kept it: logins last up to 400 days, and go on after an update."""
+    return sha256(f"{collection}/{key}".encode(errors="surrogatepass")).hexdigest()
 
 
 @contextmanager
 def answering() -> Iterator[None]:
     try:
         yield
+    except OutOfMemoryError as error:
+        raise unavailable("the state store is full: give it more memory, or set its maxmemory higher") from error
     except (RedisError, OSError) as error:
         raise unavailable(f"the state store does not answer as it should ({type(error).__name__})") from error
 
@@ -92,7 +132,7 @@ def unavailable(why: str) -> IssuerUnavailable:
     return IssuerUnavailable(why)
 
 
-def open_store(settings: "Settings") -> tuple[AsyncKeyValue, Redis | None]:
+def open_store(settings: "Settings") -> tuple[Store, Redis | None]:
     """The encrypted store, and the connections to close in the end.
 
     Raises:
@@ -128,8 +168,7 @@ def open_store(settings: "Settings") -> tuple[AsyncKeyValue, Redis | None]:
             key_sanitization_strategy=FileTreeV1KeySanitizationStrategy(FOLDER),
             collection_sanitization_strategy=FileTreeV1CollectionSanitizationStrategy(FOLDER),
         )
-    fernet = Fernet(urlsafe_b64encode(key_bytes(settings.state_key.get_secret_value())))
-    return Store(store, fernet), redis
+    return Store(store, key_bytes(settings.state_key.get_secret_value()), settings.public_url), redis
 
 
 def key_bytes(value: str) -> bytes:
@@ -150,8 +189,10 @@ def strong(value: SecretStr) -> SecretStr:
 
 def store_url(value: SecretStr) -> SecretStr:
     try:
-        host = parse_url(value.get_secret_value()).get("host")
-    except ValueError:  # it may repeat parts of a password
+        pool = ConnectionPool.from_url(value.get_secret_value())
+        pool.connection_class(**pool.connection_kwargs)  # without connecting, it takes only options that there are
+        host = pool.connection_kwargs.get("host")
+    except (ValueError, TypeError, AttributeError):  # the message may repeat parts of a password
         host = None
     if not host:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The scopes that `dev` grants besides its own."""
+"""The scopes that tools name, which callers may have beside those of the connector."""
 
 import asyncio
 import logging

@@ -8,7 +8,6 @@ from mcp.server.auth.provider import AccessToken
 if TYPE_CHECKING:
     from .settings import Settings
 
-LEEWAY = 5  # seconds of clock skew, for `exp` and `nbf`
 # ID, refresh and logout tokens are meant for others; one bound to a key is no bearer token (RFC 9449, RFC 8705).
 OTHER_KINDS = {"id", "id_token", "refresh", "refresh_token", "offline", "logout", "dpop"}
 OTHER_CLAIMS = {"nonce", "at_hash", "c_hash", "s_hash", "cnf"}
@@ -23,10 +22,15 @@ def caller(token: str, claims: dict[str, Any], settings: "Settings") -> AccessTo
         client_id=str(client),
         subject=None if subject is None else str(subject),
         scopes=scopes(claims, settings.oauth_scope_claim),
-        expires_at=int(claims["exp"]) + LEEWAY if claims.get("exp") is not None else None,
+        expires_at=int(claims["exp"]) + settings.oauth_leeway if claims.get("exp") is not None else None,
         resource=settings.audience,
         claims=claims,
     )
+
+
+def is_subject(value: object) -> bool:
+    """Whether a `sub` names someone: text, or a whole number as some issuers write it. A token may lack it."""
+    return value is None or isinstance(value, str) or type(value) is int
 
 
 def is_other_kind(claims: Mapping[str, Any]) -> bool:

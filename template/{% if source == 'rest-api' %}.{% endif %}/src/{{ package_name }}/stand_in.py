@@ -15,7 +15,10 @@ RECORDS: dict[str, dict[str, object]] = {
 
 async def search(request: Request) -> Response:
     words = request.query_params.get("q", "").lower()
-    start, limit = int(request.query_params.get("cursor", 0)), int(request.query_params.get("limit", 20))
+    cursor, limit = request.query_params.get("cursor", "0"), int(request.query_params.get("limit", 20))
+    if not cursor.isdecimal():
+        return JSONResponse({"error": "there is no such page"}, 400)
+    start = int(cursor)
     found = [record for record in RECORDS.values() if words in str(record["name"]).lower()]
     following = str(start + limit) if start + limit < len(found) else None
     return JSONResponse({"items": found[start : start + limit], "next_cursor": following})

@@ -1,43 +1,14 @@
-"""The client of the upstream API: the one place for its paths, credentials, limits, retries and errors.
+"""The paths and shapes of the upstream API. This file is yours: fit it to your API.
 
-This file is yours. Fit `search`, `get` and `update` to your API first; the rest serves most as it is.
+`client.py` sends the requests, and tells the agent what to do when one fails.
 """
 
-import asyncio
-import email.utils
-import random
-import time
-from codecs import BOM_UTF8
-from collections.abc import Callable, Mapping
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from types import TracebackType
-from typing import Any, Self, TypeVar
-from urllib.parse import quote
+from collections.abc import Mapping
+from typing import Any
 
-import httpx2
-import pydantic_core
-from mcp.server.mcpserver.exceptions import ToolError
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel
 
-from .core.edge.protocol import problem
-from .core.source.report import Path, upstream_failed, upstream_unusable
-from .settings import Settings
-
-TIMEOUT = httpx2.Timeout(15.0, connect=5.0)  # seconds without a byte
-DEADLINE = 15.0  # seconds for each attempt, so that an answer that trickles ends too
-RETRIED = 8.0  # seconds in which another attempt may begin: with a last wait and attempt, a call ends within 28
-LIMITS = httpx2.Limits(max_connections=50, max_keepalive_connections=20)
-ATTEMPTS = 3
-LONGEST_WAIT = 5.0  # seconds between two attempts; an API that asks for more is left alone
-LONGEST_ASKED = 24 * 3600.0  # seconds that an API may ask to wait
-MAX_URL = 8_000  # characters of a path and its parameters; servers take no more
-MAX_ANSWER = 8 * 1024 * 1024  # bytes
-IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}  # RFC 9110 §9.2.2: only these are sent again
-BUSY = {429, 502, 503, 504}
-UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)  # the API saw nothing: always safe to repeat
-
-T = TypeVar("T")
-Record = dict[str, Any]
+from .client import Client, Record, path, shaped
 
 
 class Found(BaseModel):
@@ -47,35 +18,8 @@ class Found(BaseModel):
     next_cursor: str | None = None
 
 
-class UpstreamError(ToolError):
-    """What went wrong, in words that tell the agent what to do next."""
-
-
-class Upstream:
-    """The API, called with `credentials()`: the caller's own or the connector's, never both."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        credentials: Callable[[], Mapping[str, str]],
-        transport: httpx2.AsyncBaseTransport | None = None,
-    ) -> None:
-        self._credentials, self._health_path = credentials, settings.upstream_health_path
-        self._http = httpx2.AsyncClient(
-            base_url=settings.upstream_url,
-            headers={"Accept": "application/json"},
-            timeout=TIMEOUT,
-            limits=LIMITS,
-            transport=transport,
-            follow_redirects=False,  # a redirect would carry credentials elsewhere
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one person's cookies are not another's
-        )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        await self._http.aclose()
+class Upstream(Client):
+    """What tools ask of the upstream API."""
 
     async def search(self, query: str, limit: int, cursor: str | None) -> tuple[list[Record], str | None]:
         """One page of records, and the cursor of the next or None."""
@@ -89,161 +33,3 @@ class Upstream:
     async def update(self, record_id: str, changes: Mapping[str, Any]) -> Record:
         updated = await self.request("PATCH", path("/records/{id}", id=record_id), body=changes)
         return await self.get(record_id) if updated is None else shaped(Record, updated)
-
-    async def reachable(self) -> bool:
-        """Whether the API answers at all; no credential is sent."""
-        began = time.monotonic()
-        cause: int | Exception
-        try:
-            async with self._http.stream("GET", self._health_path) as answer:
-                cause = answer.status_code
-        except httpx2.HTTPError as error:
-            cause = error
-        if isinstance(cause, int) and cause < 500:
-            return True
-        upstream_failed("GET", self._http.base_url.host, self._health_path, cause, time.monotonic() - began)
-        return False
-
-    async def request(
-        self, method: str, path: str, params: Mapping[str, Any] | None = None, body: object = None
-    ) -> Any:
-        """The JSON of the answer, or None if it is empty; parameters that are None or "" are left out.
-
-        Raises:
-            UpstreamError: There is no usable answer.
-        """
-        given = {name: value for name, value in (params or {}).items() if value not in (None, "")}
-        headers = httpx2.Headers(self._credentials(), encoding="latin-1")  # byte for byte as they came
-        if len(path) + sum(len(str(value)) for value in given.values()) > MAX_URL:
-            raise UpstreamError("This is too long to ask for. Use a shorter id or query.")
-        request = self._http.build_request(method, path, params=given, json=body, headers=headers)
-        began = time.monotonic()
-        for attempt in range(1, ATTEMPTS + 1):
-            wait = pause(attempt)
-            try:
-                status, answered, content = await self._attempt(request, path)
-            except UNSENT as error:
-                if last(attempt, began):
-                    raise UpstreamError("The upstream API cannot be reached. Try again in a minute.") from error
-            except (httpx2.HTTPError, TimeoutError) as error:
-                if method not in IDEMPOTENT:
-                    raise UpstreamError(
-                        "The upstream API broke off before it answered, so the change may have been made or not. "
-                        "Read the record before you try again."
-                    ) from error
-                if last(attempt, began):
-                    raise UpstreamError("The upstream API did not answer in time. Try again in a minute.") from error
-            else:
-                wait = max(wait, retry_after(answered) or 0)
-                if last(attempt, began) or status not in BUSY or method not in IDEMPOTENT or wait > LONGEST_WAIT:
-                    return read(status, answered, content)
-            await asyncio.sleep(wait)
-        raise AssertionError("the last attempt returns or raises")
-
-    async def _attempt(self, request: httpx2.Request, path: str) -> tuple[int, httpx2.Headers, bytes]:
-        """Send a request once. If it fails, log the status or the exception."""
-        began = time.monotonic()
-        try:
-            async with asyncio.timeout(DEADLINE):
-                status, headers, content = await self._send(request)
-        except (httpx2.HTTPError, TimeoutError, UpstreamError) as error:
-            upstream_failed(request.method, request.url.host, path, error, time.monotonic() - began)
-            raise
-        if status >= 300:
-            upstream_failed(request.method, request.url.host, path, status, time.monotonic() - began)
-        return status, headers, content
-
-    async def _send(self, request: httpx2.Request) -> tuple[int, httpx2.Headers, bytes]:
-        answer = await self._http.send(request, stream=True)
-        content = bytearray()
-        try:
-            async for chunk in answer.aiter_bytes():
-                content += chunk
-                if len(content) > MAX_ANSWER:
-                    raise UpstreamError("The answer of the upstream API is too large. Ask for less.")
-        finally:
-            await answer.aclose()
-        return answer.status_code, answer.headers, bytes(content)
-
-
-def path(template: str, **values: str) -> Path:
-    """A path in which each value stays in its own segment (RFC 3986 §3.3), and out of the log.
-
-    Raises:
-        UpstreamError: A value is empty or a dot segment, which would name another path.
-    """
-    for name, value in values.items():
-        if len(value) > MAX_URL:
-            raise UpstreamError(f"The {name} is too long. Use one that a search returned.")
-        if value in {"", ".", ".."}:
-            raise UpstreamError(f"The {name} must not be {value!r}. Use one that a search returned.")
-    return Path(template, {name: quote(value, safe="") for name, value in values.items()})
-
-
-def read(status: int, headers: httpx2.Headers, content: bytes) -> Any:
-    """The JSON of a success, or the error that an agent can act on."""
-    if status in {401, 403}:
-        raise UpstreamError(
-            f"The upstream API refuses the credential ({status}). Do not try again: a person must check it."
-        )
-    if status in {404, 410}:
-        raise UpstreamError(f"There is no such record ({status}). Search for it first.")
-    if status == 429 or (status == 503 and retry_after(headers)):
-        wait = retry_after(headers) or 60
-        raise UpstreamError(f"The upstream API is busy ({status}). Try again in {wait:.0f} seconds.")
-    if status >= 500:
-        raise UpstreamError(f"The upstream API has a fault ({status}). Try again in a minute, or tell its owner.")
-    if status >= 400:
-        detail = " ".join(content[:500].decode(errors="replace").split())
-        raise UpstreamError(f"The upstream API refuses the request ({status}): {detail} Correct it and try again.")
-    if status >= 300:
-        raise UpstreamError(
-            f"The upstream API redirects elsewhere ({status}). Use an id that a search returned; "
-            "if it was one, the owner of this connector must check UPSTREAM_URL."
-        )
-    try:
-        return pydantic_core.from_json(content.removeprefix(BOM_UTF8), allow_inf_nan=False) if content else None
-    except ValueError as error:
-        upstream_unusable("it is not JSON")
-        raise UpstreamError(
-            "The upstream API did not answer with JSON. The owner of this connector must check UPSTREAM_URL."
-        ) from error
-
-
-def shaped(expected: type[T], answer: object) -> T:
-    """The answer as what is expected.
-
-    Raises:
-        UpstreamError: It is something else.
-    """
-    try:
-        return TypeAdapter(expected).validate_python(answer)
-    except ValidationError as error:
-        [first, *_] = error.errors(include_input=False)
-        why = problem(first, "the whole")
-        upstream_unusable(why)
-        raise UpstreamError(
-            f"The upstream API answers in another form than expected ({why}). "
-            "The owner of this connector must fit upstream.py to it."
-        ) from error
-
-
-def retry_after(headers: httpx2.Headers) -> float | None:
-    """Seconds that `Retry-After` asks for, which it gives as a number or a date (RFC 9110 §10.2.3)."""
-    value = headers.get("retry-after", "")
-    if value.isdecimal():
-        return min(float(value), LONGEST_ASKED)
-    try:
-        return min(max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time()), LONGEST_ASKED)
-    except (ValueError, OverflowError):
-        return None
-
-
-def last(attempt: int, began: float) -> bool:
-    """Whether an attempt is the last of a call that began then (monotonic seconds)."""
-    return attempt == ATTEMPTS or time.monotonic() - began > RETRIED
-
-
-def pause(attempt: int) -> float:
-    """Seconds before the next attempt: longer each time, and never the same for two callers."""
-    return random.uniform(0.2, 0.6) * attempt

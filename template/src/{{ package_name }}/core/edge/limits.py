@@ -13,6 +13,7 @@ import pydantic_core
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .media import MediaTypes
 from .observe import note
 
 MAX_VALUES = 10_000  # JSON values in a request; a string counts once, whatever its length
@@ -49,8 +50,8 @@ def as_json_rpc(refused: Refused) -> Response:
 
 
 def limited(app: ASGIApp, most: int) -> ASGIApp:
-    """Wrap an MCP endpoint: it gets only requests within the limits, each parsed as `scope["mcp.request"]`."""
-    return WholeBody(OneRequest(app), most)
+    """Wrap an MCP endpoint: it gets only JSON within the limits, parsed as `scope["mcp.request"]`."""
+    return MediaTypes(WholeBody(OneRequest(app), most))
 
 
 class WholeBody:

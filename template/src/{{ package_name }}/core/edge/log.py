@@ -43,13 +43,17 @@ def cut(text: str, most: int) -> str:
 
 
 def configure(level: str) -> None:
-    """Send all logs to standard error, without lines of libraries that repeat ours or hold headers or results."""
+    """Send all logs to standard error. Below INFO, only the connector's own loggers and its package's write.
+
+    Libraries write arguments, results, headers and bodies there.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(Lines(FORMAT))
-    logging.basicConfig(level=level, handlers=[handler])
+    logging.basicConfig(level=max(logging.INFO, logging.getLevelNamesMapping()[level]), handlers=[handler])
     logging.captureWarnings(True)
-    for name in ("httpx2", "httpcore2", "sse_starlette", "mcp.server.streamable_http"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # below: URLs, headers, a line for each request
-    logging.getLogger("mcp").setLevel(max(logging.INFO, logging.getLevelNamesMapping()[level]))  # DEBUG shows results
+    for name in ("connector", __name__.partition(".")[0]):
+        logging.getLogger(name).setLevel(level)
+    for name in ("httpx2", "httpcore2", "uvicorn.access", "mcp.server.streamable_http"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # below: URLs, a line for each request
     logging.getLogger("mcp.server.mcpserver.server").addFilter(lambda record: record.levelno > logging.INFO)
     logging.getLogger("mcp.server.transport_security").setLevel(logging.ERROR)  # Observe logs it

@@ -58,7 +58,7 @@ class Observe:
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
         record: dict[str, Any] = {"id": given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)}
         began = time.perf_counter()
-        status, left, whole = 0, False, False
+        status, left, whole, found_out = 0, False, False, False
 
         async def receiving() -> Message:
             nonlocal left
@@ -67,9 +67,9 @@ class Observe:
             return message
 
         async def sending(message: Message) -> None:
-            nonlocal status, whole
+            nonlocal status, whole, found_out
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, found_out = message["status"], finds_out(message)
                 headers = [*message.get("headers", []), (b"x-request-id", record["id"].encode())]
                 message = {**message, "headers": headers}
             else:
@@ -89,8 +89,19 @@ class Observe:
                 record["outcome"] = "cancelled"
             record.setdefault("outcome", REFUSED.get(status) or ended(status))
             if not scope["path"].startswith(HEALTH) or status >= 400:
-                level = LEVELS.get(record["outcome"], logging.WARNING)
+                usual = found_out and "method" not in record
+                level = logging.INFO if usual else LEVELS.get(record["outcome"], logging.WARNING)
                 requests.log(level, "%s", line(scope, record, status, time.perf_counter() - began))
+
+
+def finds_out(answer: Message) -> bool:
+    """Whether clients usually get this answer while they find out how to connect.
+
+    They look for documents that may not be there, and ask without a credential: the challenge then names no error
+    (RFC 6750 §3.1).
+    """
+    challenges = [value for name, value in answer.get("headers", ()) if name.lower() == b"www-authenticate"]
+    return answer["status"] in (404, 405) or (answer["status"] == 401 and not any(b"error=" in c for c in challenges))
 
 
 def ended(status: int) -> str:

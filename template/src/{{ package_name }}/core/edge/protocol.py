@@ -20,6 +20,7 @@ from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequ
 from pydantic import AnyUrl, ValidationError
 from pydantic_core import ErrorDetails
 
+from .arguments import Arguments, lenient, texts
 from .limits import Refused, measure
 from .observe import observe_message
 
@@ -64,11 +65,17 @@ WORDS = {
 
 
 class Connector(MCPServer[Any]):
-    """An `MCPServer` that answers a caller's mistake with one sentence, and logs no traceback for it."""
+    """An `MCPServer` that reads arguments as agents send them, and answers a caller's mistake with one sentence.
+
+    It logs no traceback for a mistake.
+    """
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
+        tool = self._tool_manager.get_tool(name)  # there is no public way to a tool's reader of arguments
+        if tool and not isinstance(tool.fn_metadata, Arguments):
+            tool.fn_metadata = lenient(tool.fn_metadata, tool.parameters)
         try:
             return await super().call_tool(name, arguments, context)
         except UnexpectedToolError as error:  # the SDK logs its cause
@@ -77,7 +84,9 @@ class Connector(MCPServer[Any]):
             cause = error.__cause__
             if cause is None:
                 raise ToolError("There is no tool with this name. List the tools first.") from None
-            why = f"{name} was not called: {explain(cause)}" if isinstance(cause, ValidationError) else str(cause)
+            if tool is None or not isinstance(cause, ValidationError):
+                raise ToolError(str(cause)) from None
+            why = f"{name} was not called: {explain(cause)}{unknown(arguments, tool.parameters)}"
             raise ToolError(why) from None
 
     async def get_prompt(
@@ -142,6 +151,12 @@ def problem(found: ErrorDetails, whole: str = "the arguments") -> str:
     return f"{where} {words.format_map({name: str(value)[:200] for name, value in context.items()})}"
 
 
+def unknown(arguments: Iterable[str], schema: Mapping[str, Any]) -> str:
+    """A sentence about arguments that a tool does not have, which the SDK ignores: one of them may be misspelt."""
+    others = [repr(name[:64]) for name in arguments if name not in schema.get("properties", {})]
+    return f" It has no argument {' or '.join(others[:NAMED])}." if others else ""
+
+
 def limit_messages(server: MCPServer[Any]) -> None:
     """Add the middleware that logs and limits messages, around all other middleware of the server."""
     server.middleware[:0] = [observe_message, brief_errors, bounded_texts(server)]
@@ -185,20 +200,18 @@ def repeatable(text: str) -> bool:
 def bounded_texts(server: MCPServer[Any]) -> Any:
     """Server middleware: apply the limits on JSON to JSON inside strings too.
 
-    If a parameter is not a string, the SDK parses an argument such as `"[1, 2]"` as JSON. The limits on the body count
+    If a parameter is not text, the SDK parses an argument such as `"[1, 2]"` as JSON. The limits on the body count
     such a string as one value.
     """
-    texts: dict[str, set[str]] = {}  # for each tool, its parameters that are plain strings
+    plain: dict[str, set[str]] = {}  # for each tool, its parameters that are text
 
     async def check(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         arguments = (ctx.params or {}).get("arguments")
         if ctx.method == "tools/call" and isinstance(arguments, Mapping):
-            if not texts:
-                for tool in await server.list_tools():
-                    properties = tool.input_schema.get("properties", {})
-                    texts[tool.name] = {name for name, schema in properties.items() if schema.get("type") == "string"}
-            plain = texts.get(str((ctx.params or {}).get("name")), set())
-            given = [value for name, value in arguments.items() if isinstance(value, str) and name not in plain]
+            if not plain:
+                plain.update({tool.name: texts(tool.input_schema) for tool in await server.list_tools()})
+            kept = plain.get(str((ctx.params or {}).get("name")), set())
+            given = [value for name, value in arguments.items() if isinstance(value, str) and name not in kept]
             read = [text for text in given if text.lstrip()[:1] in ("[", "{")]
             try:
                 measure(*(text.encode(errors="replace") for text in read))

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Self
 
-from ..edge.observe import current
+from ..edge.observe import current, note
 
 logger = logging.getLogger("connector.upstream")
 
@@ -23,16 +23,20 @@ class Path(str):
         return path
 
 
+def template(path: str) -> str:
+    """The path without values: as its template, or else with `*` for segments with a digit, and without a query."""
+    return path.template if isinstance(path, Path) else DIGITS.sub("*", path.partition("?")[0])
+
+
 def upstream_failed(method: str, host: str, path: str, cause: int | Exception, seconds: float) -> None:
     """Log one warning for a failed request to the upstream API, with the status or the exception as its cause.
 
-    To keep values out of the log, the path is written as its template. A path without one has `*` for segments with a
-    digit, and no query.
+    The path is written as its template. The cause is also noted as `upstream`.
     """
-    template = path.template if isinstance(path, Path) else DIGITS.sub("*", path.partition("?")[0])
+    note(upstream=cause if isinstance(cause, int) else type(cause).__name__)
     why = f"status={cause}" if isinstance(cause, int) else f"cause={reason(cause)}"
     request_id = (current.get() or {}).get("id", "-")
-    logger.warning("%s %s%s %s ms=%.1f id=%s", method, host, template, why, seconds * 1000, request_id)
+    logger.warning("%s %s%s %s ms=%.1f id=%s", method, host, template(path), why, seconds * 1000, request_id)
 
 
 def upstream_unusable(why: str) -> None:

@@ -1,0 +1,167 @@
+"""Media types: which requests hold JSON, and which form of an answer their caller takes.
+
+The protocol layer takes one spelling of a content type, and answers only callers that accept both JSON and events.
+Here others get what they accept: a caller that takes only JSON gets JSON, and one that takes only events gets events.
+"""
+
+import json
+import re
+
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+JSON, EVENTS = b"application/json", b"text/event-stream"
+OTHER_JSON = re.compile(rb"application/json-rpc|application/[\w.!#$&^-]+\+json")  # the last as in RFC 6839 §3.1
+CHARSETS = {b"utf-8", b"utf8", b"us-ascii"}  # ASCII is a part of UTF-8
+QUOTED = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"?', re.DOTALL)
+BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r")  # between two events
+NUMBER = re.compile(rb"[0-9]{1,3}(?:\.[0-9]{0,9})?|\.[0-9]{1,9}")
+INVALID_REQUEST = -32600  # JSON-RPC 2.0 §5.1
+STOPPED = (
+    b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32603, '
+    b'"message": "The connector stopped before it answered. Call again."}}'
+)
+
+
+class MediaTypes:
+    """Refuse what is not JSON with a 415, and send each answer in a form that its caller accepts.
+
+    Callers that accept both forms, as clients must, get what the protocol layer sends. Those that name none get JSON.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if why := unreadable(scope):
+            return await refuse(415, why)(scope, receive, send)
+        ranges = media_ranges(b",".join(values(scope, b"accept")).strip(b", ") or b"*/*")
+        if accepts(JSON, ranges):
+            if not accepts(EVENTS, {named: q for named, q in ranges.items() if named != b"*/*"}):
+                send = AsJson(send).send  # `*/*` asks for no stream
+        elif accepts(EVENTS, ranges):
+            send = AsEvents(send).send
+        else:
+            why = "The answer is JSON or an event stream. Accept application/json, text/event-stream or both."
+            return await refuse(406, why)(scope, receive, send)
+        form = {b"content-type": JSON, b"accept": JSON + b", " + EVENTS}
+        others = [(name, value) for name, value in scope["headers"] if name not in form]
+        await self.app({**scope, "headers": [*others, *form.items()]}, receive, send)
+
+
+def values(scope: Scope, name: bytes) -> list[bytes]:
+    return [value for named, value in scope["headers"] if named == name]
+
+
+def unreadable(scope: Scope) -> str | None:
+    """Why the body of a request cannot be read, or None: it must be JSON in UTF-8 (RFC 9110 §8.3, §8.4)."""
+    if any(value.lower() not in (b"", b"identity") for value in values(scope, b"content-encoding")):
+        return "The body must not be compressed. Send it without Content-Encoding."
+    types = [part for value in values(scope, b"content-type") for part in QUOTED.sub(rb"\1", value).split(b",")]
+    for part in types or [b""]:
+        media, *parameters = (word.strip().lower() for word in part.split(b";"))
+        if media != JSON and not OTHER_JSON.fullmatch(media):
+            return "The body must be JSON. Send it with Content-Type: application/json."
+        if given(parameters).get(b"charset", b"utf-8") not in CHARSETS:
+            return "The body must be in UTF-8. Send it with Content-Type: application/json, without another charset."
+    return None
+
+
+def given(parameters: list[bytes]) -> dict[bytes, bytes]:
+    return {name.strip(): value.strip() for name, _, value in (parameter.partition(b"=") for parameter in parameters)}
+
+
+def media_ranges(accept: bytes) -> dict[bytes, float]:
+    """What an `Accept` header names, each with its quality (RFC 9110 §12.5.1); one that is no number counts as 1."""
+    ranges: dict[bytes, float] = {}
+    for part in QUOTED.sub(b"", accept).split(b","):
+        media, *parameters = (word.strip().lower() for word in part.split(b";"))
+        number = NUMBER.fullmatch(given(parameters).get(b"q", b"1"))
+        ranges[media] = max(ranges.get(media, 0.0), float(number[0]) if number else 1.0)
+    return ranges
+
+
+def accepts(media: bytes, ranges: dict[bytes, float]) -> bool:
+    """Whether a caller takes a media type: the most specific range that names it counts."""
+    names = (media, media.partition(b"/")[0] + b"/*", b"*/*")
+    return next((ranges[named] for named in names if named in ranges), 0.0) > 0
+
+
+def refuse(status: int, why: str) -> Response:
+    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": {"code": INVALID_REQUEST, "message": why}}, status)
+
+
+class AsJson:
+    """Sends the response in a stream of events as the whole answer, in JSON.
+
+    The events before it, such as progress, have no place in JSON. They and the keep-alives of the stream become blanks
+    before the JSON text (RFC 8259 §2), so that proxies keep the connection.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._start: Message | None = None  # of a stream of events, until the first byte of the answer
+        self._events = False
+        self._unread = self._response = b""
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and content_type(message) == EVENTS:
+            self._events, self._start = True, with_type(message, JSON)
+        elif not self._events:
+            await self._send(message)
+        else:
+            await self._pass(message.get("body", b""), message.get("more_body", False))
+
+    async def _pass(self, part: bytes, more: bool) -> None:
+        *whole, self._unread = BOUNDARY.split(self._unread + part)
+        self._response = next(filter(is_response, map(data_of, whole)), self._response)
+        if more and self._response:
+            return  # the end of the stream is all that is missing
+        if self._start:
+            await self._send(self._start)
+            self._start = None
+        body = b"\n" if more else self._response or STOPPED
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+class AsEvents:
+    """Sends a JSON answer as the only event of a stream. Errors of HTTP stay JSON (RFC 9110 §15.5.7)."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._parts: list[bytes] | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            if message["status"] == 200 and content_type(message) == JSON:
+                self._parts, message = [], with_type(message, EVENTS)
+            return await self._send(message)
+        if self._parts is not None:
+            self._parts.append(message.get("body", b""))
+            if message.get("more_body", False):
+                return
+            event = b"event: message\r\ndata: " + b"".join(self._parts) + b"\r\n\r\n"
+            message = {"type": "http.response.body", "body": event, "more_body": False}
+        await self._send(message)
+
+
+def content_type(start: Message) -> bytes:
+    found = next((value for name, value in start.get("headers", ()) if name.lower() == b"content-type"), b"")
+    return bytes(found).partition(b";")[0].strip().lower()
+
+
+def with_type(start: Message, media: bytes) -> Message:
+    """The start of an answer with another media type, and without a length."""
+    kept = [(n, v) for n, v in start.get("headers", ()) if n.lower() not in (b"content-type", b"content-length")]
+    return {**start, "headers": [*kept, (b"content-type", media)]}
+
+
+def data_of(event: bytes) -> bytes:
+    """The data of an event; empty for a comment."""
+    lines = (line.partition(b":") for line in event.splitlines())
+    return b"\n".join(value.removeprefix(b" ") for name, _, value in lines if name == b"data")
+
+
+def is_response(data: bytes) -> bool:
+    """Whether the data of an event is a JSON-RPC response; notifications and requests name a method."""
+    return bool(data) and "method" not in json.loads(data)

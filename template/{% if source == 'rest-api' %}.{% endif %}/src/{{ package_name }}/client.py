@@ -1,0 +1,227 @@
+"""The HTTP client of the upstream API: credentials, limits and retries. The API's paths are in `upstream.py`."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import httpx2
+from mcp.server.mcpserver.exceptions import ToolError
+from pydantic import TypeAdapter, ValidationError
+
+from .core.edge.protocol import problem
+from .core.source.reading import LARGE, Unusable, json_of, reason
+from .core.source.refusals import LATER, sentence, wait
+from .core.source.report import Path, upstream_failed, upstream_unusable
+from .settings import Settings
+
+TIMEOUT = httpx2.Timeout(15.0, connect=5.0)  # seconds without a byte
+DEADLINE = 15.0  # seconds for each attempt, so that an answer that trickles ends too
+RETRIED = 8.0  # seconds in which another attempt may begin: with a last wait and attempt, a call ends within 28
+LIMITS = httpx2.Limits(max_connections=50, max_keepalive_connections=20)
+UNPROXIED = ("all://*localhost", "all://127.0.0.0/8", "all://[::1]")  # this machine, whatever HTTP_PROXY says
+ATTEMPTS = 3
+LONGEST_WAIT = 5.0  # seconds between two attempts; an API that asks for more is left alone
+MAX_URL = 8_000  # bytes of a path and its parameters; servers take no more
+MAX_ANSWER = 8 * 1024 * 1024  # bytes
+IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}  # RFC 9110 §9.2.2: only these are sent again
+UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)  # the API saw nothing: always safe to repeat
+
+T = TypeVar("T")
+Record = dict[str, Any]
+
+
+class UpstreamError(ToolError):
+    """What went wrong, in words that tell the agent what to do next."""
+
+
+class Client:
+    """The upstream API, called with `credentials()`: the caller's own or the connector's, never both.
+
+    Where they are the caller's, `credentials` raises a LookupError while nobody calls. `transport` replaces the
+    network. Without it, HTTPS_PROXY, HTTP_PROXY and NO_PROXY apply, but never to this machine.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        credentials: Callable[[], Mapping[str, str]],
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.max_result = settings.max_result  # bytes of a result that is made of answers
+        self._credentials, self._health_path = credentials, settings.upstream_health_path
+        self._http = httpx2.AsyncClient(
+            base_url=settings.upstream_url,
+            headers={"Accept": "application/json"},
+            timeout=TIMEOUT,
+            limits=LIMITS,
+            transport=transport,
+            mounts=dict.fromkeys(UNPROXIED),
+            follow_redirects=False,  # a redirect would carry credentials elsewhere
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one person's cookies are not another's
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self._http.aclose()
+
+    async def reachable(self) -> bool:
+        """Whether the API answers without a fault, and takes the connector's own credential if there is one."""
+        began = time.monotonic()
+        cause: int | Exception
+        try:
+            credentials = self._credentials()
+        except LookupError:
+            credentials = {}
+        refused = {401, 403} if credentials else set()
+        try:
+            async with (
+                asyncio.timeout(DEADLINE),
+                self._http.stream("GET", self._health_path, headers=as_given(credentials)) as answer,
+            ):
+                cause = answer.status_code
+        except (httpx2.HTTPError, TimeoutError) as error:
+            cause = error
+        if isinstance(cause, int) and cause < 500 and cause not in refused:
+            return True
+        upstream_failed("GET", self._http.base_url.host, self._health_path, cause, time.monotonic() - began)
+        return False
+
+    async def request(
+        self, method: str, path: str, params: Mapping[str, Any] | None = None, body: object = None
+    ) -> Any:
+        """The JSON of the answer, or None if it is empty; parameters that are None or "" are left out.
+
+        Raises:
+            UpstreamError: There is no usable answer.
+        """
+        given = {name: value for name, value in (params or {}).items() if value not in (None, "")}
+        credentials = self._credentials()
+        try:
+            request = self._http.build_request(method, path, params=given, json=body, headers=as_given(credentials))
+        except httpx2.InvalidURL:
+            raise too_long() from None
+        if len(request.url.raw_path) > MAX_URL:
+            raise too_long()
+        repeatable = method in IDEMPOTENT
+        began = time.monotonic()
+        for attempt in range(1, ATTEMPTS + 1):
+            delay = pause(attempt)
+            last = attempt == ATTEMPTS or time.monotonic() - began > RETRIED
+            try:
+                status, headers, content = await self._attempt(request, path)
+            except UNSENT as error:
+                if last:
+                    raise UpstreamError("The upstream API cannot be reached. Try again in a minute.") from error
+            except (httpx2.HTTPError, TimeoutError) as error:
+                if not repeatable:
+                    raise UpstreamError(
+                        "The upstream API broke off before it answered, so the change may have been made or not. "
+                        "Read the record before you try again."
+                    ) from error
+                if last:
+                    late = isinstance(error, TimeoutError | httpx2.TimeoutException)
+                    what = "did not answer in time" if late else "gave no answer that can be read"
+                    raise UpstreamError(f"The upstream API {what}. Try again in a minute.") from error
+            else:
+                asked = wait(status, headers)
+                delay = max(delay, asked or 0)
+                passing = status in LATER or asked is not None
+                if last or not passing or not repeatable or delay > LONGEST_WAIT:
+                    if status < 300:
+                        return await read(headers, content)
+                    secrets = {word for value in credentials.values() for word in value.split() if len(word) > 3}
+                    said = reason(headers, content, secrets)
+                    raise UpstreamError(sentence(path, status, headers, said, repeatable))
+            await asyncio.sleep(delay)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _attempt(self, request: httpx2.Request, path: str) -> tuple[int, httpx2.Headers, bytes]:
+        """Send a request once. If it fails, log the status or the exception."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(DEADLINE):
+                status, headers, content = await self._send(request)
+        except (httpx2.HTTPError, TimeoutError, UpstreamError) as error:
+            upstream_failed(request.method, request.url.host, path, error, time.monotonic() - began)
+            raise
+        if status >= 300:
+            upstream_failed(request.method, request.url.host, path, status, time.monotonic() - began)
+        return status, headers, content
+
+    async def _send(self, request: httpx2.Request) -> tuple[int, httpx2.Headers, bytes]:
+        answer = await self._http.send(request, stream=True)
+        content = bytearray()
+        try:
+            async for chunk in answer.aiter_bytes():
+                content += chunk
+                if len(content) > MAX_ANSWER:
+                    raise UpstreamError("The answer of the upstream API is too large. Ask for less.")
+        finally:
+            await answer.aclose()
+        return answer.status_code, answer.headers, bytes(content)
+
+
+def as_given(credentials: Mapping[str, str]) -> httpx2.Headers:
+    """Headers that are sent byte for byte as they came."""
+    return httpx2.Headers(credentials, encoding="latin-1")
+
+
+def path(template: str, **values: str) -> Path:
+    """A path in which each value stays in its own segment (RFC 3986 §3.3), and out of the log.
+
+    Raises:
+        UpstreamError: A value is empty or a dot segment, which would name another path.
+    """
+    for name, value in values.items():
+        if len(value) > MAX_URL:
+            raise UpstreamError(f"The {name} is too long. Use one that a search returned.")
+        if value in {"", ".", ".."}:
+            raise UpstreamError(f"The {name} must not be {value!r}. Use one that a search returned.")
+    return Path(template, {name: quote(value, safe="") for name, value in values.items()})
+
+
+async def read(headers: httpx2.Headers, content: bytes) -> Any:
+    """The JSON of a success, or None if it is empty; a large one is read while others are answered."""
+    if not content.strip():
+        return None
+    try:
+        if len(content) > LARGE:
+            return await asyncio.to_thread(json_of, headers, content)
+        return json_of(headers, content)
+    except Unusable as error:
+        upstream_unusable(error.why)
+        raise UpstreamError(f"The answer of the upstream API cannot be used: {error.why}. {error.remedy}") from error
+
+
+def shaped(expected: type[T], answer: object) -> T:
+    """The answer as what is expected.
+
+    Raises:
+        UpstreamError: It is something else.
+    """
+    try:
+        return TypeAdapter(expected).validate_python(answer)
+    except ValidationError as error:
+        [first, *_] = error.errors(include_input=False)
+        why = problem(first, "the whole")
+        upstream_unusable(why)
+        raise UpstreamError(
+            f"The upstream API answers in another form than expected ({why}). "
+            "The owner of this connector must fit upstream.py to it."
+        ) from error
+
+
+def pause(attempt: int) -> float:
+    """Seconds before the next attempt: longer each time, and never the same for two callers."""
+    return random.uniform(0.2, 0.6) * attempt
+
+
+def too_long() -> UpstreamError:
+    return UpstreamError("This is too long to ask for. Use a shorter id or query.")
