@@ -4,6 +4,8 @@ UV = .tools/bin/uv
 ENV = .venv/.locked
 DEMO = .venv/demo/.locked
 PEERS = tests/peers/node_modules/.package-lock.json
+# Tests write half a million small files.
+PYTEST = scratch=$$(sh tests/scratch.sh) && trap 'rm -rf "$$scratch"' EXIT INT TERM && TMPDIR=$$scratch .venv/bin/pytest
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
@@ -13,23 +15,23 @@ demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kind
 	@.venv/demo/bin/python -m tests.demo
 
 test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders but those of the six below, in under ten minutes.
-	.venv/bin/pytest -q -n 3 -m "not peers and not targets and not pipelines and not updates and not image and not browser"
+	$(PYTEST) -q -n 3 -m "not peers and not targets and not pipelines and not updates and not image and not browser"
 
 peers: $(ENV) $(PEERS) ## OAuth clients, identity providers and suites of others with connectors of each OAuth mode, and replicas.
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! [ -x /usr/bin/glewlwyd ]; then \
 	  mkdir -p /etc/systemd/system && ln -sf /dev/null /etc/systemd/system/glewlwyd.service; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends glewlwyd || true; \
 	fi # as a service, masked here, it would listen everywhere, with a password that everyone knows
-	.venv/bin/pytest -q -rs -n 3 -m peers
+	$(PYTEST) -q -rs -n 3 -m peers
 
 targets: $(ENV) ## The files of every target with every mode and source, each by the strictest check that works offline.
-	.venv/bin/pytest -q -n 3 -m targets
+	$(PYTEST) -q -n 3 -m targets
 
 pipelines: $(ENV) $(PEERS) ## The rendered pipelines, run after a first push, and the lock files on every Python.
-	.venv/bin/pytest -q -n 3 -m pipelines
+	$(PYTEST) -q -n 3 -m pipelines
 
 updates: $(ENV) ## Connectors of each release, with what their owners changed, brought to the template as it stands.
-	.venv/bin/pytest -q -n 3 -m updates
+	$(PYTEST) -q -n 3 -m updates
 
 image: $(ENV) $(PEERS) ## The image, built and run by a Docker daemon of its own; skipped with the reason where none can start.
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { [ -x /usr/sbin/dockerd ] && [ -x /usr/bin/mmdebstrap ]; }; then \

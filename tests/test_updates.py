@@ -40,7 +40,7 @@ def released(template: Path, shared: Path) -> Released:
 
 @pytest.fixture(scope="session")
 def rendered(template: Path, shared: Path) -> Rendered:
-    """As elsewhere, of the template above: pytest keeps one value of a session's fixture, whichever module asked first."""
+    """As elsewhere, of the template above: a fixture of a session has one value, whichever module asks first."""
 
     def get(answers: Mapping[str, str]) -> Path:
         target = shared / "rendered" / template.name / rendering.label(answers)
