@@ -346,9 +346,11 @@ def test_a_template_that_was_published_without_its_tags(checkouts: Path, tmp_pat
     options: list[str | Path] = ["--no-drift", f"--template={repository}", checkouts / "crm"]
     done = show(*options)
     assert done.returncode == 1
-    assert done.stderr == (
-        f"fleet: {repository}: it has no release tags, so nobody can tell who is behind; whoever publishes it must run "
+    assert done.stderr.startswith(f"fleet: {str(repository)[:60]}")  # a long path is cut off
+    assert done.stderr.endswith(
+        ": it has no release tags, so nobody can tell who is behind; whoever publishes it must run "
         "there: make tags && git push --tags\n"
     )
+    assert len(done.stderr.splitlines()) == 1
     rendering.git("tag", "v1.0.0rc1", cwd=repository)
     assert show(*options).stderr == ""
