@@ -214,8 +214,10 @@ def guided(compiled_once: None, tmp_path_factory: pytest.TempPathFactory) -> Cal
     for group in rendering.TEMPLATE.iterdir():
         if group.name.startswith(("{% if hosting", "{% if idp_tokens")):
             shutil.copytree(group, source / "template" / group.name, ignore=shutil.ignore_patterns("src", "tests"))
-    for name in ["{{ _copier_conf.answers_file }}.jinja", ".env.example.jinja"]:
-        shutil.copy(rendering.TEMPLATE / name, source / "template")
+    health = "src/{{ package_name }}/core/health.py.jinja"  # AWS's deploy file has the path of its check from there
+    for name in ["{{ _copier_conf.answers_file }}.jinja", ".env.example.jinja", health]:
+        (source / "template" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(rendering.TEMPLATE / name, source / "template" / name)
 
     @cache
     def project(mode: str, provider: str, target: str) -> Path:
