@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from .core.edge.protocol import problem
 from .core.source.reading import LARGE, Unusable, json_of, reason
-from .core.source.refusals import LATER, sentence, wait
+from .core.source.refusals import DOUBT, LATER, sentence, wait
 from .core.source.report import Path, upstream_failed, upstream_unusable
 from .settings import Settings
 
@@ -129,13 +129,15 @@ class Client:
                     late = isinstance(error, TimeoutError | httpx2.TimeoutException)
                     what = "did not answer in time" if late else "gave no answer that can be read"
                     raise UpstreamError(f"The upstream API {what}. Try again in a minute.") from error
+            except Unusable as error:
+                raise unusable(error, repeatable) from error
             else:
                 asked = wait(status, headers)
                 delay = max(delay, asked or 0)
                 passing = status in LATER or asked is not None
                 if last or not passing or not repeatable or delay > LONGEST_WAIT:
                     if status < 300:
-                        return await read(headers, content)
+                        return await read(headers, content, repeatable)
                     secrets = {word for value in credentials.values() for word in value.split() if len(word) > 3}
                     said = reason(headers, content, secrets)
                     raise UpstreamError(sentence(path, status, headers, said, repeatable))
@@ -148,7 +150,7 @@ class Client:
         try:
             async with asyncio.timeout(DEADLINE):
                 status, headers, content = await self._send(request)
-        except (httpx2.HTTPError, TimeoutError, UpstreamError) as error:
+        except (httpx2.HTTPError, TimeoutError) as error:
             upstream_failed(request.method, request.url.host, path, error, time.monotonic() - began)
             raise
         if status >= 300:
@@ -162,7 +164,7 @@ class Client:
             async for chunk in answer.aiter_bytes():
                 content += chunk
                 if len(content) > MAX_ANSWER:
-                    raise UpstreamError("The answer of the upstream API is too large. Ask for less.")
+                    raise Unusable("it is too large", "Ask for less.")
         finally:
             await answer.aclose()
         return answer.status_code, answer.headers, bytes(content)
@@ -187,7 +189,7 @@ def path(template: str, **values: str) -> Path:
     return Path(template, {name: quote(value, safe="") for name, value in values.items()})
 
 
-async def read(headers: httpx2.Headers, content: bytes) -> Any:
+async def read(headers: httpx2.Headers, content: bytes, repeatable: bool) -> Any:
     """The JSON of a success, or None if it is empty; a large one is read while others are answered."""
     if not content.strip():
         return None
@@ -196,8 +198,14 @@ async def read(headers: httpx2.Headers, content: bytes) -> Any:
             return await asyncio.to_thread(json_of, headers, content)
         return json_of(headers, content)
     except Unusable as error:
-        upstream_unusable(error.why)
-        raise UpstreamError(f"The answer of the upstream API cannot be used: {error.why}. {error.remedy}") from error
+        raise unusable(error, repeatable) from error
+
+
+def unusable(error: Unusable, repeatable: bool) -> UpstreamError:
+    """What to say of an answer that cannot be used: after a write, to ask once more is no remedy."""
+    upstream_unusable(error.why)
+    remedy = error.remedy if repeatable else DOUBT
+    return UpstreamError(f"The answer of the upstream API cannot be used: {error.why}. {remedy}")
 
 
 def shaped(expected: type[T], answer: object) -> T:

@@ -23,7 +23,8 @@ MAX_DIGITS = 300  # of a whole number; JavaScript reads a longer one as infinity
 MAX_REASON = 300  # characters of the API's own words
 LONGEST = 2_000  # characters of them that are looked at
 LARGE = 64 * 1024  # bytes; a larger answer is read in a thread
-CHARSETS = re.compile(r"(utf-|ascii|iso8859-|cp\d|koi8|mac-|euc_|shift_jis|gb|big5|hz).*")
+# Those of text that JSON may be in; UTF-16 and UTF-32 show in the first bytes, whatever the header says.
+CHARSETS = re.compile(r"(utf-8|iso8859-|iso2022_|cp\d|koi8|mac-|tis-|euc_|shift_jis|gb|big5|hz).*")
 REPLACED = dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)  # lone surrogates, which UTF-8 cannot hold
 
 # Where APIs put the reason of an error (RFC 9457 §3.1, RFC 6749 §5.2, and what is usual), and the name of a field.

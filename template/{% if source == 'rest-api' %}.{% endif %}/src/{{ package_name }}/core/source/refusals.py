@@ -19,6 +19,7 @@ QUOTA = re.compile(r"\b(?:r|remaining)\s*=\s*0\b(?:[^\"]*?\b(?:t|reset)\s*=\s*(\
 DURATION = re.compile(r"(?=\d)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 UNITS = (86400, 3600, 60, 1, 0.001)  # seconds
 
+DOUBT = "The change may have been made or not: read the record before you try again."
 OWNER = "The owner of this connector must"
 WORDS = {
     401: ("refuses the credential", "Do not try again: a person must check it."),
@@ -54,8 +55,7 @@ def sentence(path: str, status: int, headers: Mapping[str, str], said: str, repe
         return f"The upstream API {what} ({status}){said}. {remedy}"
     if status >= 500:
         retry = "Try again in a minute, or tell its owner."
-        doubt = "The change may have been made or not: read the record before you try again."
-        return f"The upstream API has a fault ({status}){said}. {doubt if done else retry}"
+        return f"The upstream API has a fault ({status}){said}. {DOUBT if done else retry}"
     if status >= 400:
         return f"The upstream API refuses the request ({status}){said}. Correct it and try again."
     return (
@@ -72,8 +72,9 @@ def wait(status: int, headers: Mapping[str, str]) -> float | None:
     if status < 400 or status in FINAL:
         return None
     asked = [seconds(value) for value in repeated(headers.get("retry-after", ""))]
-    if told := [value for value in asked if value is not None]:
-        return max(told)
+    longest = max((value for value in asked if value is not None), default=None)
+    if longest or (longest == 0 and (status in BUSY or status >= 500)):  # without a wait, other refusals are final
+        return longest
     if status in {403, 429, 503} and (resets := list(quota_resets(headers))):
         return max(resets)
     return None
