@@ -136,8 +136,13 @@ def open_store(settings: "Settings") -> tuple[Store, Redis | None]:
     """The encrypted store, and the connections to close in the end.
 
     Raises:
-        IssuerUnavailable: Other replicas, and this one after a restart, would not find it; or it has no place.
+        IssuerUnavailable: Other replicas, and this one after a restart, would not find it; or it has no place or key.
     """
+    if key_bytes(settings.state_key.get_secret_value()) == key_bytes(settings.signing_key.get_secret_value()):
+        raise IssuerUnavailable(
+            "SIGNING_KEY is the same as STATE_KEY: whoever learns one would have both; "
+            "make another with: openssl rand -base64 32"
+        )
     redis: Redis | None = None
     store: AsyncKeyValue
     if settings.state_store_url:
