@@ -3,6 +3,7 @@
 import hmac
 import json
 import secrets
+import time
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -26,8 +27,9 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import TimeoutError as StoreTimeout
 
-from .issuer import IssuerUnavailable
+from .issuer import PAUSE, IssuerUnavailable
 
 if TYPE_CHECKING:
     from .settings import Settings
@@ -55,6 +57,7 @@ class Store(BaseWrapper):
         self.fernet = fernet(hmac.digest(state_key, f"seal {public_url}".encode(), "sha256"))
         self.names = hmac.digest(state_key, f"name {public_url}".encode(), "sha256")
         self.fernet_of_1_1 = fernet(state_key)
+        self.hangs_until = float("-inf")  # monotonic seconds, for which it is not asked again
 
     def place(self, key: str, collection: str | None) -> str:
         """The name under which something is kept. Keys are codes and identifiers of logins, so they are hashed."""
@@ -67,7 +70,7 @@ class Store(BaseWrapper):
         return found
 
     async def _read(self, where: str, collection: str | None, fernet: Fernet) -> dict[str, Any] | None:
-        with answering():
+        with self.answering():
             kept = await self.key_value.get(where, collection=collection)
         try:
             name, value = json.loads(fernet.decrypt(str((kept or {}).get("sealed"))))
@@ -80,17 +83,30 @@ class Store(BaseWrapper):
     ) -> None:
         where = self.place(key, collection)
         sealed = self.fernet.encrypt(json.dumps([where, dict(value)]).encode()).decode()
-        with answering():
+        with self.answering():
             await self.key_value.put(
                 where, {"sealed": sealed}, collection=collection, ttl=UNUSED if ttl is None else ttl
             )
 
     async def delete(self, key: str, *, collection: str | None = None) -> bool:
-        with answering():
+        with self.answering():
             deleted = await self.key_value.delete(self.place(key, collection), collection=collection)
             if not deleted and collection in LOGINS_OF_1_1:
                 deleted = await self.key_value.delete(place_of_1_1(key, collection), collection=collection)
         return deleted
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        if time.monotonic() < self.hangs_until:
+            raise unavailable("the state store did not answer a moment ago")
+        try:
+            yield
+        except OutOfMemoryError as error:
+            raise unavailable("the state store is full: give it more memory, or set its maxmemory higher") from error
+        except (RedisError, OSError) as error:
+            if isinstance(error, StoreTimeout):
+                self.hangs_until = time.monotonic() + PAUSE
+            raise unavailable(f"the state store does not answer as it should ({type(error).__name__})") from error
 
     @asynccontextmanager
     async def room(self) -> AsyncIterator[None]:
@@ -114,16 +130,6 @@ def fernet(key: bytes) -> Fernet:
 def place_of_1_1(key: str, collection: str | None) -> str:
     """Where release 1.1 of the template kept it: logins last up to 400 days, and go on after an update."""
     return sha256(f"{collection}/{key}".encode(errors="surrogatepass")).hexdigest()
-
-
-@contextmanager
-def answering() -> Iterator[None]:
-    try:
-        yield
-    except OutOfMemoryError as error:
-        raise unavailable("the state store is full: give it more memory, or set its maxmemory higher") from error
-    except (RedisError, OSError) as error:
-        raise unavailable(f"the state store does not answer as it should ({type(error).__name__})") from error
 
 
 def unavailable(why: str) -> IssuerUnavailable:
