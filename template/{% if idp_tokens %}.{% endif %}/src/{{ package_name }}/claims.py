@@ -36,12 +36,14 @@ def is_subject(value: object) -> bool:
 def is_other_kind(claims: Mapping[str, Any]) -> bool:
     """Whether claims are those of something else than a bearer access token."""
     kinds = {str(claims.get(name, "")).lower() for name in ("typ", "token_use", "token_type")}
-    return bool(kinds & OTHER_KINDS or OTHER_CLAIMS & claims.keys())
+    return bool(kinds & OTHER_KINDS) or any(claims.get(name) is not None for name in OTHER_CLAIMS)
 
 
 def scopes(claims: Mapping[str, Any], claim: str) -> list[str]:
     """`scope` is one string in most tokens (RFC 9068 §2.2.3); Okta and Entra put a list or a string into `scp`."""
-    granted = claims.get(claim) if claim else claims.get("scope", claims.get("scp"))
+    granted = claims.get(claim or "scope")
+    if granted is None and not claim:
+        granted = claims.get("scp")
     if isinstance(granted, str):
         return granted.split()
     return [scope for scope in granted if isinstance(scope, str)] if isinstance(granted, list) else []
