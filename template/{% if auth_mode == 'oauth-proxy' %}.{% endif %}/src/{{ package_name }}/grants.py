@@ -4,10 +4,11 @@ import hmac
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import httpx2
 from fastmcp.server.auth.oauth_proxy.upstream import AsyncOAuth2Client, OAuthError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from .issuer import IssuerClient
 from .state import Store, unavailable
@@ -15,8 +16,25 @@ from .state import Store, unavailable
 if TYPE_CHECKING:
     from .settings import Settings
 
+UNREADABLE = (httpx2.HTTPError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
 
-UNUSED = {"scope", "id_token"}  # of an answer: its scopes are not this connector's
+
+def lifetime(seconds: float) -> int:
+    """Whole seconds, and no more than dates can hold."""
+    return int(min(max(seconds, 0), 10**9))
+
+
+Lifetime = Annotated[float, Field(allow_inf_nan=False), AfterValidator(lifetime)]
+Token = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")]  # RFC 6749, appendices A.12 and A.17
+
+
+class Tokens(BaseModel):
+    """What is used of an answer (RFC 6749 §5.1): its scopes are not this connector's."""
+
+    access_token: Token
+    refresh_token: Token | None = None
+    expires_in: Lifetime | None = None
+    refresh_expires_in: Lifetime | None = None
 
 
 class Once(IssuerClient):
@@ -57,13 +75,16 @@ class Grants(AsyncOAuth2Client):
                 if error.error == "invalid_grant":
                     raise
                 raise unavailable(f"the identity provider gives this connector no tokens: {error.error}") from error
-            except (httpx2.HTTPError, ValueError, TypeError, AttributeError) as error:
+            except UNREADABLE as error:
                 raise unavailable(f"the identity provider gives no tokens ({type(error).__name__})") from error
-        if not isinstance(answer.get("access_token"), str):
-            raise unavailable("the identity provider answers without an access token")
+        try:
+            tokens = Tokens.model_validate(answer)
+        except ValidationError as error:
+            [first, *_] = error.errors(include_input=False)
+            raise unavailable(f"the identity provider answers with a {first['loc'][0]} that cannot be used") from error
         if self.named and "code_verifier" in data and (id_token := answer.get("id_token")):
             check_nonce(id_token, nonce(data["code_verifier"]))
-        return {name: value for name, value in answer.items() if name not in UNUSED and value is not None}
+        return tokens.model_dump(exclude_none=True)
 
 
 def nonce(verifier: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx2
 from fastmcp.server.auth import AccessToken, TokenVerifier
+from pydantic import TypeAdapter
 
 from .issuer import IssuerUnavailable, discover
 from .state import unavailable
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 KNOWN = 3600.0  # seconds for which a person is let in while the identity provider cannot be asked
 REMEMBERED = 4096  # people; of more, those not seen for longest are forgotten
+CLAIMS = TypeAdapter(dict[str, Any])
 
 
 class Person(NamedTuple):
@@ -109,10 +111,10 @@ class IdentityProvider(TokenVerifier):
         if answer.status_code in {400, 401, 403} and not slowed:
             return None
         try:
-            claims = answer.raise_for_status().json()
-        except (httpx2.HTTPError, ValueError) as error:
+            claims = CLAIMS.validate_python(answer.raise_for_status().json())
+        except (httpx2.HTTPError, ValueError, RecursionError) as error:
             raise IssuerUnavailable(f"{place} answers {answer.status_code}, not who a token is for") from error
-        return claims if isinstance(claims, dict) and (claims.get("sub") or claims.get("id")) else None
+        return claims if claims.get("sub") or claims.get("id") else None
 
 
 def may_call(claims: Mapping[str, Any], allowed: tuple[str, ...], domain_claim: str = "") -> bool:
