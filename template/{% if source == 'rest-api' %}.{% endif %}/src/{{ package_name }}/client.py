@@ -113,11 +113,10 @@ class Client:
         began = time.monotonic()
         for attempt in range(1, ATTEMPTS + 1):
             delay = pause(attempt)
-            last = attempt == ATTEMPTS or time.monotonic() - began > RETRIED
             try:
                 status, headers, content = await self._attempt(request, path)
             except UNSENT as error:
-                if last:
+                if is_last(attempt, began):
                     raise UpstreamError("The upstream API cannot be reached. Try again in a minute.") from error
             except (httpx2.HTTPError, TimeoutError) as error:
                 if not repeatable:
@@ -125,7 +124,7 @@ class Client:
                         "The upstream API broke off before it answered, so the change may have been made or not. "
                         "Read the record before you try again."
                     ) from error
-                if last:
+                if is_last(attempt, began):
                     late = isinstance(error, TimeoutError | httpx2.TimeoutException)
                     what = "did not answer in time" if late else "gave no answer that can be read"
                     raise UpstreamError(f"The upstream API {what}. Try again in a minute.") from error
@@ -135,7 +134,7 @@ class Client:
                 asked = wait(status, headers)
                 delay = max(delay, asked or 0)
                 passing = status in LATER or asked is not None
-                if last or not passing or not repeatable or delay > LONGEST_WAIT:
+                if is_last(attempt, began) or not passing or not repeatable or delay > LONGEST_WAIT:
                     if status < 300:
                         return await read(headers, content, repeatable)
                     secrets = {word for value in credentials.values() for word in value.split() if len(word) > 3}
@@ -224,6 +223,10 @@ def shaped(expected: type[T], answer: object) -> T:
             f"The upstream API answers in another form than expected ({why}). "
             "The owner of this connector must fit upstream.py to it."
         ) from error
+
+
+def is_last(attempt: int, began: float) -> bool:
+    return attempt == ATTEMPTS or time.monotonic() - began > RETRIED
 
 
 def pause(attempt: int) -> float:
