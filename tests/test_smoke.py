@@ -225,7 +225,7 @@ PLANTED = {
         "none", no_fault, HANDSHAKES[0], "/mcp answers 421, not 200: set PUBLIC_URL", ELSEWHERE
     ),
     "a page of HTML": Planted(
-        "none", at("/mcp", answer(200, b"<html>")), HANDSHAKES[0], "the answer is no JSON object; see whether"
+        "none", at("/mcp", answer(200, b"<html>")), HANDSHAKES[0], "the answer is not a JSON object; see whether"
     ),
     "an error of the protocol": Planted(
         "none", at("/mcp", answer(200, b'{"error": {}}')), HANDSHAKES[0], "initialize is answered by an error"
@@ -297,7 +297,7 @@ def test_an_upstream_api_that_is_down_is_a_remark(installed: Installed) -> None:
     with serving(project, env, UPSTREAM_URL=f"http://127.0.0.1:{free_port()}") as connector:
         until(lambda: "failing" in httpx2.get(f"{connector.origin}/health/ready", trust_env=False).text, 10)
         report = smoke(env, connector.url)
-    remark = "the upstream API fails (ConnectError), so see UPSTREAM_URL and its credential; ok"
+    remark = "the upstream API fails (ConnectError), so check that it runs, UPSTREAM_URL and the credential; ok"
     assert (report.status, set(report.lines.values())) == (0, {"ok", remark}), report.printed
 
 
@@ -344,7 +344,7 @@ def test_behind_https_clients_are_sent_nowhere_without_it(installed: Installed, 
         ("https://connector.example.com/mcp/", "the URL must be https://HOST/mcp"),
         ("https://someone:a-secret@connector.example.com/mcp", "the URL must be https://HOST/mcp"),
         ("https://connector.invalid/mcp", "connector.invalid gives no answer"),
-        ("https://connector.example.com:x/mcp", "it is no URL"),
+        ("https://connector.example.com:x/mcp", "the URL must be https://HOST/mcp and nothing else"),
     ],
 )
 def test_a_wrong_url_is_named(installed: Installed, url: str, said: str) -> None:

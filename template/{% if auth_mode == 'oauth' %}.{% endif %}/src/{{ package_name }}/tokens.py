@@ -97,7 +97,7 @@ class Keys:
         place = (await discover(self._http, self.issuer, "jwks_uri"))["jwks_uri"]
         keys: dict[str | None, list[jwt.PyJWK]] = {}
         listed = await read(self._http, place)
-        with suppress(jwt.PyJWTError, AttributeError, TypeError, ValueError):  # it is no key set
+        with suppress(jwt.PyJWTError, AttributeError, TypeError, ValueError):  # it is not a key set
             for key in jwt.PyJWKSet.from_dict(listed).keys:
                 if key.public_key_use in {None, "sig"} and key.key_type != "oct":
                     keys.setdefault(key.key_id, []).append(key)
@@ -158,7 +158,7 @@ class Verifier:
             if algorithm not in settings.oauth_algorithms or "crit" in header or kind not in {"jwt", *ACCESS_TOKEN}:
                 raise jwt.InvalidTokenError("its header names an algorithm, type or extension that is not accepted")
             if not (kid is None or isinstance(kid, str)):
-                raise jwt.InvalidTokenError("its key id is no text")
+                raise jwt.InvalidTokenError("its key id is not text")
             for key in await self.keys.matching(kid, algorithm):
                 try:
                     claims = jwt.decode(
@@ -179,7 +179,7 @@ class Verifier:
                     continue
                 shown = kind in ACCESS_TOKEN or claims.keys() & {*ACCESS_CLAIMS, settings.oauth_scope_claim}
                 if is_other_kind(claims) or not shown:
-                    raise jwt.InvalidTokenError("it is no bearer access token")
+                    raise jwt.InvalidTokenError("it is not a bearer access token")
                 if not is_subject(claims.get("sub")):
                     raise jwt.InvalidTokenError("its sub is neither text nor a whole number")
                 return claims
@@ -214,7 +214,8 @@ async def check(settings: "Settings") -> None:
 def algorithms(value: tuple[str, ...]) -> tuple[str, ...]:
     usable = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
     if unusable := set(value) - usable:
-        raise ValueError(f"must name signature algorithms with public keys; {', '.join(sorted(unusable))} is none")
+        others = ", ".join(sorted(unusable))
+        raise ValueError(f"must name signature algorithms with public keys, such as RS256; remove {others}")
     return value
 
 

@@ -215,14 +215,14 @@ def refusal(claims: dict[str, Any], settings: "Settings") -> str | None:
     if claims.get("iss", settings.oauth_issuer) != settings.oauth_issuer:
         return "it is another issuer's"
     if not all(is_time(claims.get(name)) for name in ("exp", "nbf")):
-        return "its exp or nbf is no time"
+        return "its exp or nbf is not a time"
     now = time.time()
     leeway = settings.oauth_leeway
     if (claims.get("exp") or now + 1) + leeway <= now or (claims.get("nbf") or now) - leeway > now:
         return "it has expired, or is not valid yet"
     if not is_subject(claims.get("sub")):
         return "its sub is neither text nor a whole number"
-    return "it is no bearer access token" if is_other_kind(claims) else None
+    return "it is not a bearer access token" if is_other_kind(claims) else None
 
 
 def is_time(value: object) -> bool:

@@ -8,7 +8,7 @@ from mcp.server.auth.provider import AccessToken
 if TYPE_CHECKING:
     from .settings import Settings
 
-# ID, refresh and logout tokens are meant for others; one bound to a key is no bearer token (RFC 9449, RFC 8705).
+# ID, refresh and logout tokens are meant for others; one bound to a key is not a bearer token (RFC 9449, RFC 8705).
 OTHER_KINDS = {"id", "id_token", "refresh", "refresh_token", "offline", "logout", "dpop"}
 OTHER_CLAIMS = {"nonce", "at_hash", "c_hash", "s_hash", "cnf"}
 

@@ -107,8 +107,9 @@ class RequireScopes:
             )
         if closed:
             return (
-                f"the scopes in the meta of {', '.join(tool.name for tool in closed)} are no list, or restrict nobody; "
-                'set a list such as ["orders:refund"], or ["*"] to let every caller call them'
+                f"the scopes in the meta of {', '.join(tool.name for tool in closed)} "
+                'are not a list, or restrict nobody; set a list such as ["orders:refund"], '
+                'or ["*"] to let every caller call them'
             )
         if everyone := [tool.name for tool in tools if self.policy.is_open(tool)]:
             logger.warning("every caller may write, because * is set for these tools: %s", ", ".join(everyone))

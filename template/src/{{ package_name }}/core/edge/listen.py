@@ -92,7 +92,7 @@ def reason(name: str, port: int, error: OSError) -> str:
         case errno.EACCES:
             return f"PORT is {port}, for which this user lacks the right; choose a port over 1023"
         case errno.EADDRNOTAVAIL:
-            return f"HOST is {name}, which is no address of this machine; use 127.0.0.1, or :: for all addresses"
+            return f"HOST is {name}, which is not an address of this machine; use 127.0.0.1, or :: for all addresses"
         case errno.EAFNOSUPPORT:
             return f"HOST is {name}, and this machine has no IPv6; use 0.0.0.0"
     return f"HOST is {name} and PORT is {port}, where it cannot listen ({error.strerror}); choose others"

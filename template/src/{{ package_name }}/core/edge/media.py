@@ -74,7 +74,7 @@ def given(parameters: list[bytes]) -> dict[bytes, bytes]:
 
 
 def media_ranges(accept: bytes) -> dict[bytes, float]:
-    """What an `Accept` header names, each with its quality (RFC 9110 §12.5.1); one that is no number counts as 1."""
+    """What an `Accept` header names, each with its quality (RFC 9110 §12.5.1); one that is not a number counts as 1."""
     ranges: dict[bytes, float] = {}
     for part in QUOTED.sub(b"", accept).split(b","):
         media, *parameters = (word.strip().lower() for word in part.split(b";"))

@@ -14,7 +14,7 @@ from ..core.source.answer import answer, compact, weight
 from ..upstream import Upstream
 
 MAX_CURSOR = 10_000  # characters
-MAX_FIELD = 500  # characters of a field in a list; of what is no text, of its JSON
+MAX_FIELD = 500  # characters of a field in a list; if it is not text, of its JSON
 NOTE = 100  # bytes of a note about what is left out, at most
 
 CURSOR = TypeAdapter(tuple[str | None, NonNegativeInt, Annotated[int, Field(ge=0, le=100)]])
@@ -141,4 +141,4 @@ def decode(cursor: str | None) -> tuple[str | None, int, int]:
             raise ValueError
         return CURSOR.validate_json(base64.urlsafe_b64decode(cursor))
     except ValueError:
-        raise ToolError("This is no cursor of a search. Leave it out to begin at the first page.") from None
+        raise ToolError("This is not a cursor of a search. Leave it out to begin at the first page.") from None
