@@ -19,7 +19,14 @@ from .rendering import Rendered, commit, git
 from .serving import free_port, serving
 from .test_docs import FULL, README, URL, blocks
 
-DOCUMENTS = {"README.md": README, "CONTRIBUTING.md": (rendering.ROOT / "CONTRIBUTING.md").read_text()}
+DECISIONS = rendering.ROOT / "docs/decisions"
+DOCUMENTS = {
+    str(path.relative_to(rendering.ROOT)): path.read_text()
+    for path in [
+        *(rendering.ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY")),
+        *DECISIONS.iterdir(),
+    ]
+}
 FORMS = {  # of the template's address: as Copier is given it, and what git is then given
     "https://….git": ("https://git.example.com/acme/template.git", "https://git.example.com/acme/template.git"),
     "ssh://….git": ("ssh://git@git.example.com/acme/template.git", "ssh://git@git.example.com/acme/template.git"),
@@ -210,6 +217,13 @@ def test_a_long_line_and_a_long_sentence_are_found() -> None:
     assert long_lines(f"{'word ' * 30}\n\n| {'cell ' * 30} |\n\n```sh\n{'code ' * 30}\n```\n") == ["word " * 30]
     assert long_sentences(f"- {'word ' * 20}and\n  {'word ' * 6}end.\n- Short.\n") != []
     assert long_sentences(f"{'word ' * 20}end. {'Word ' * 20}end.\n") == []
+
+
+def test_every_decision_is_in_the_list_under_its_own_heading() -> None:
+    records = {path.name: path.read_text().splitlines()[0] for path in sorted(DECISIONS.glob("0*.md"))}
+    listed = re.findall(r"^\| \[(\d+)\]\(([\w.-]+)\) \| ", (DECISIONS / "README.md").read_text(), re.MULTILINE)
+    assert [name for _, name in listed] == list(records)
+    assert all(records[name].startswith(f"# {number}: ") and name.startswith(number) for number, name in listed)
 
 
 def test_the_readme_is_short() -> None:

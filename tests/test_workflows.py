@@ -523,3 +523,35 @@ def test_compose_runs_the_image_of_the_pipeline_or_builds_one(rendered: Rendered
         command = [COMPOSE, "config", "--format", "json"]
         done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=True)
         assert json.loads(done.stdout)["services"]["connector"]["image"] == (image or "acme-crm")
+
+
+# ------------------------------------------------------------------------------------- the template's own pipeline
+
+OWN = ".github/workflows/ci.yml"
+PLANTED = {
+    "actionlint": (["actionlint"], ("runs-on: ubuntu-24.04", "runs-on: ubuntu-24.4")),
+    "zizmor": (ZIZMOR, ("permissions: {}", "permissions: write-all")),
+    "schema": ([*SCHEMA, "vendor.github-workflows", OWN], ("timeout-minutes: 90", "timeout-minutes: soon")),
+}
+
+
+@pytest.mark.parametrize("check", PLANTED)
+def test_the_template_s_own_pipeline_is_accepted_and_a_planted_error_is_not(check: str, tmp_path: Path) -> None:
+    command, (right, wrong) = PLANTED[check]
+    shutil.copytree(rendering.ROOT / ".github", tmp_path / ".github")
+    rendering.git("init", "-q", cwd=tmp_path)
+    done = judge(command, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = (tmp_path / OWN).read_text()
+    assert right in text
+    (tmp_path / OWN).write_text(text.replace(right, wrong, 1))
+    assert judge(command, tmp_path).returncode != 0
+
+
+def test_it_uses_the_actions_of_the_connectors_in_their_versions(rendered: Rendered) -> None:
+    project = rendered({"auth_mode": "none", "hosting": "compose", "source": "blank", "ci": "github"})
+    own, connectors = (
+        set(re.findall(r"uses: (\S+ # \S+)", (folder / OWN).read_text())) for folder in (rendering.ROOT, project)
+    )
+    assert own
+    assert own <= connectors
