@@ -1,5 +1,6 @@
 """What hooks/check_update.py says after updates that went well, and after each kind that did not."""
 
+import json
 import random
 import re
 import shutil
@@ -9,9 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import recorded
 import yaml
 from packaging.version import InvalidVersion, Version
+
+from mcp_connector import recorded
 
 from . import releasing, rendering
 from .conftest import TAG, once
@@ -93,6 +95,52 @@ def test_an_update_that_went_well_fits_a_screen(project: Project) -> None:
         "",
         "Nothing is left for you to do.",
     ]
+
+
+def test_the_same_as_json_for_a_program(project: Project) -> None:
+    folder = project("flipped")
+    status, said = check(folder, "--format=json")
+    assert status == 1
+    found = json.loads(said)
+    assert found["project"] == "acme-crm"
+    assert found["version"] == {"before": TAG, "after": TAG}
+    assert found["source"] == {"before": URL, "after": URL}
+    assert found["answers"]["changed"] == {"hosting": {"before": "compose", "after": "fly"}}
+    assert "fly.toml" in found["files"]["added"]
+    assert [sentence.split(":")[0] for sentence in found["left"]] == ["Answers changed"]
+    status, said = check(folder, "--format=json", "--accept=hosting")
+    assert (status, json.loads(said)["left"]) == (0, [])
+
+
+def test_the_same_as_markdown_for_a_request(project: Project) -> None:
+    status, said = check(project("updated"), "--format=markdown")
+    assert status == 0
+    assert said.split("\n\n") == [
+        f"### `acme-crm`: `{TAG}` → `{NEXT}`",
+        f"Template: `{URL}`",
+        "**Answers**: none changed",
+        "**Files**: 1 added, 1 changed, 1 deleted",
+        "- added: `docs/operate.md`\n- changed: `README.md`\n- deleted: `docs/deploy.md`",
+        "Edits in these that you committed together with a copy or an update cannot be found.",
+        "Nothing is left for you to do.\n",
+    ]
+
+
+HOSTILE = ["@everyone", "``` `a`", "[a](https://evil.example)", "<img src=x>", "#1 **b**", "a|b", "`"]
+
+
+def test_no_name_is_more_than_code_in_markdown(project: Project) -> None:
+    folder = project("committed")
+    for name in HOSTILE:
+        (folder / name.replace("/", "-")).write_text("<<<<<<< a\n=======\n>>>>>>> b\n")
+    done = subprocess.run([sys.executable, HOOK, "--format=markdown", folder], capture_output=True, text=True)
+    assert done.returncode == 1
+    code = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)  # CommonMark 6.1, and fences alike
+    outside = code.sub("", done.stdout)
+    assert not any(sign in outside for sign in ("@", "evil", "<", "#1", "a|b", "`"))
+    assert outside.count("**") == 4  # ours
+    within = " ".join(found[0] for found in code.finditer(done.stdout))
+    assert all(within.count(name.replace("/", "-")) >= 2 for name in HOSTILE)  # as a file, and in what to do
 
 
 def test_nothing_to_update(project: Project) -> None:

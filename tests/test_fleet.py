@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
-import fleet
 import pytest
 import yaml
+
+from mcp_connector import fleet
 
 from . import releasing, rendering
 from .conftest import TAG, once

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from .rendering import commit
 from .test_docs import URL as DOCUMENTED
 from .test_docs import blocks, shell
 
+TOOL = f"uvx --from git+{DOCUMENTED} mcp-connector"  # as is in test_tool.py
+HERE = f"env PYTHONPATH={rendering.ROOT} {sys.executable} -m mcp_connector"
 PAGE = (rendering.ROOT / "docs/teams.md").read_text()
 
 
@@ -22,9 +25,9 @@ def test_every_command_is_run_or_marked(template: Path, shared: Path, tmp_path: 
     [team, settings] = re.findall(r"^```yaml\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
     run = [block for block in blocks(PAGE) if not block.startswith("# On your own host")]
     copy, pin, flip, table, reports, script = (
-        block.replace("uvx copier", str(rendering.COPIER)).replace(DOCUMENTED, releasing.URL) for block in run
+        block.replace("uvx copier", str(rendering.COPIER)).replace(TOOL, HERE).replace(DOCUMENTED, releasing.URL)
+        for block in run
     )
-    (tmp_path / "mcp-connector-template").symlink_to(rendering.ROOT)
     (tmp_path / "team.yml").write_text(team)
     (tmp_path / "settings.yml").write_text(settings)
     with pytest.MonkeyPatch.context() as patch:
@@ -56,7 +59,8 @@ def test_every_command_is_run_or_marked(template: Path, shared: Path, tmp_path: 
         rendering.git("checkout", "-q", "--force", "-", cwd=project)
         rendering.git("clean", "-fdq", cwd=project)
 
-        shell(script.replace("v0.3.0", NEXT), project, TEMPLATE=str(rendering.ROOT))
+        script = script.replace('uvx --from "git+$TEMPLATE" mcp-connector', HERE)
+        shell(script.replace("v0.3.0", NEXT), project)
 
         (tmp_path / "connectors").mkdir()
         project.rename(tmp_path / "connectors/acme-crm")

@@ -1,11 +1,13 @@
-"""What Copier recorded of a project, read with the standard library alone, for check_update.py and fleet.py."""
+"""What Copier recorded of a project, read with the standard library alone."""
 
+import io
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TextIO
 
 if sys.version_info < (3, 11):  # noqa: UP036 — it is started with whatever Python there is
     sys.exit(f"This needs Python 3.11 or newer, and {sys.executable} is {sys.version.split()[0]}.")
@@ -275,3 +277,9 @@ def git(*arguments: str | Path, cwd: Path, timeout: float = 60, variables: Mappi
         fatal = [line for line in said if line.startswith(("fatal:", "error:"))] or said
         raise Problem(shown(scrubbed(fatal[0].split(": ", 1)[-1]), 160))
     return done.stdout.decode(errors="surrogateescape")
+
+
+def utf_8(stream: TextIO) -> None:
+    """Let a stream take every character, whatever the machine's encoding."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(encoding="utf-8", errors="replace")

@@ -1,0 +1,1 @@
+"""The tool beside the template, for those who keep connectors current. It needs Python and git alone."""
