@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from .recorded import order, utf_8
+from .recorded import Problem, order, put
 
 VERSION = re.compile(r"## +v?(\d\S*)")
 TITLE = re.compile(r"(\*\*|#{3,} ).*")
@@ -95,6 +95,9 @@ def joined(found: list[str]) -> str:
 def news(text: str, old: str, new: str) -> str:
     """All of it, or a sentence where the file has nothing of these versions."""
     found = {version: divided(lines) for version, lines in sections(text, old, new).items()}
+    before, after = order(old), order(new)
+    if before and after and after < before:
+        return f"{new} comes before {old}, so there is nothing to say of an update.\n"
     if not found:
         return f"CHANGELOG.md of the template has no section about {new}.\n"
     parts = ["## What to do by hand"]
@@ -115,10 +118,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace, name: str) -> int:
     try:
-        text = given.file.read_text(encoding="utf-8", errors="replace")
+        put(news(given.file.read_text(encoding="utf-8", errors="replace"), given.old, given.new))
+    except Problem as problem:
+        print(f"{name}: {problem}", file=sys.stderr)
+        return 2
     except OSError as error:
         print(f"{name}: {given.file} cannot be read ({error.strerror}).", file=sys.stderr)
         return 2
-    utf_8(sys.stdout)
-    print(news(text, given.old, given.new), end="")
     return 0

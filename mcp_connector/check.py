@@ -25,16 +25,20 @@ from .recorded import (
     credential,
     git,
     order,
+    put,
     read,
     shown,
+    source_of,
     untagged,
-    utf_8,
-    without_credential,
 )
 
 DESCRIPTION = "Say what a `copier update` did to a project, and fail while something is left for you to do."
-EPILOG = "Exit status: 0, nothing is left to do; 1, something is; 2, there was nothing to check."
+EPILOG = (
+    "Exit status: 0, nothing is left to do; 1, something is; 2, it could not check: no project, no git, no such "
+    "commit, or wrong options."
+)
 WIDTH = 110
+WHOLE = 5000  # characters: longer than any path
 BEGIN, MIDDLE, END = (re.compile(rb"^" + mark * 7 + rb"( .*)?\r?$") for mark in (b"<", b"=", b">"))
 
 
@@ -87,7 +91,7 @@ def find_answers_file(project: Path, since: str) -> str:
 def look(project: Path, since: str, answers_file: str | None) -> tuple[Update, list[str]]:
     """What changed since a commit, and what is wrong with the answers file."""
     if not project.is_dir():
-        raise Problem(f"{project} is no folder.")
+        raise Problem(f"{shown(str(project), WHOLE)} is not a folder.")
     try:
         git("rev-parse", "--show-toplevel", cwd=project)
     except Problem as problem:
@@ -115,7 +119,7 @@ def look(project: Path, since: str, answers_file: str | None) -> tuple[Update, l
     except Problem as problem:
         wrong.append(f"{name} at {since} cannot be read: {problem}.")
     if not (project / name).exists():
-        wrong.append(f"{name} is gone, and no update can start without it: git checkout {since} -- {name}")
+        wrong.append(f"{name} is gone, and no update can start without it: git checkout {since} -- {pasted(name)}")
         update.after = update.before
     else:
         try:
@@ -247,11 +251,17 @@ def edits(before: Answers, after: Answers) -> list[str]:
 
 
 def advice(name: str, edited: list[str], now: Answers, where: str = "") -> str:
-    data = " ".join(f"-d {shlex.quote(f'{key}={shown(now[key])}')}" for key in edited if key in now)
+    data = " ".join(f"-d {assignment(key, now[key])}" for key in edited if key in now)
     return (
         f"{name} was edited by hand{where} ({listed(edited)}), and nothing was rendered for that. Undo that, commit, "
         f"and run: copier update --defaults --vcs-ref=:current: {data}".rstrip()
     )
+
+
+def assignment(key: str, value: Value) -> str:
+    """`KEY=VALUE` for a shell, or with `…` for what its owner must write there."""
+    usable = isinstance(value, str | int | float) and str(value).isprintable()
+    return shlex.quote(f"{key}={value}") if usable else f"{key}=…"
 
 
 def edited_deletions(update: Update) -> tuple[list[str], bool]:
@@ -300,8 +310,13 @@ def lost_lines(update: Update) -> list[str]:
 
 
 def listed(items: Iterable[str]) -> str:
-    """`a, b, c`: all of them, because whoever reads this must find each."""
-    return ", ".join(shown(item, 90) for item in items)
+    """`a, b, c`: all of them and whole, because whoever reads this must find each."""
+    return ", ".join(shown(item, WHOLE) for item in items)
+
+
+def pasted(text: str) -> str:
+    """One word of a command that somebody pastes."""
+    return shown(shlex.quote(text), WHOLE)
 
 
 def wrapped(text: str, first: str, rest: str, width: int = WIDTH) -> list[str]:
@@ -339,7 +354,7 @@ def as_text(found: Report) -> str:
     """For a terminal, or a code block."""
     version, source = found.version, found.source
     moved = arrow(version) if version["before"] != version["after"] else f"{shown(version['after'])}, as before"
-    lines = [f"{found.project}: {moved}, from {shown(source['after'], 70)}"]
+    lines = [f"{shown(found.project, 90)}: {moved}, from {shown(source['after'], 70)}"]
     if source["before"] != source["after"]:
         lines.append(f"  the source was {shown(source['before'], 70)}")
     lines += ["", f"Answers: {counts(found.answers)}"]
@@ -371,7 +386,7 @@ def as_markdown(found: Report) -> str:
 
 def as_json(found: Report) -> str:
     """For a program: every name and value as it is."""
-    return json.dumps(asdict(found), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(asdict(found), indent=2, allow_nan=False) + "\n"
 
 
 def answers_said(found: Report) -> list[tuple[str, str, str]]:
@@ -394,9 +409,9 @@ def left_to_do(left: list[str]) -> list[str]:
 
 def code(text: Value) -> str:
     """As code in Markdown, whatever backticks it has."""
-    said = shown(text, 200)
+    said = shown(text, WHOLE)
     marks = "`" * (longest_run(said) + 1)
-    space = " " if said.startswith("`") or said.endswith("`") else ""
+    space = " " if said[0] in "` " or said[-1] in "` " else ""  # CommonMark takes one away again
     return f"{marks}{space}{said}{space}{marks}"
 
 
@@ -405,11 +420,11 @@ def longest_run(text: str) -> int:
 
 
 def accept(names: list[str]) -> str:
-    return " ".join(f"--accept {shlex.quote(shown(name, 200))}" for name in names)
+    return " ".join(f"--accept {pasted(name)}" for name in names)
 
 
 def clean(recorded: Answers) -> str:
-    return without_credential(str(recorded.get("_src_path", "no source")))
+    return source_of(recorded)
 
 
 def counts(found: Mapping[str, Sized]) -> str:
@@ -420,7 +435,7 @@ def counts(found: Mapping[str, Sized]) -> str:
 def check(project: Path, since: str, answers_file: str | None, accepted: set[str]) -> Report:
     """What happened, and what is left for somebody to do."""
     update, wrong = look(project, since, answers_file)
-    found = report(update)
+    found, readable = report(update), not wrong
     wrong += conflicts(update)
     if changed := [name for name in differing(update.before, update.after) if name not in accepted]:
         wrong.append(
@@ -430,8 +445,8 @@ def check(project: Path, since: str, answers_file: str | None, accepted: set[str
     lost, known = edited_deletions(update)
     if lost := [path for path in lost if path not in accepted]:
         wrong.append(
-            f"Deleted with your edits: {listed(lost)}. Read what is gone with git show {since}:./{lost[0]} and move "
-            f"what you need, then accept the rest: {accept(lost)}"
+            f"Deleted with your edits: {listed(lost)}. Read what is gone with "
+            f"git show {pasted(f'{since}:./{lost[0]}')} and move what you need, then accept the rest: {accept(lost)}"
         )
     elif not known:
         found.notes.append("This clone is shallow, so edits of yours in the deleted files cannot be found.")
@@ -444,7 +459,7 @@ def check(project: Path, since: str, answers_file: str | None, accepted: set[str
             f"{accept(gone)}"
         )
     wrong += by_hand(update)
-    if not any("cannot be read" in sentence or "is gone" in sentence for sentence in wrong):
+    if readable:
         wrong += source(update)
 
     found.left = wrong
@@ -474,12 +489,11 @@ def run(given: argparse.Namespace, name: str) -> int:
     """Print the report; `name` begins what goes to standard error."""
     try:
         found = check(given.project, given.since, given.answers_file, set(given.accept))
+        put(FORMATS[given.format](found))
     except Problem as problem:
         print(f"{name}: {problem}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"{name}: {error.filename} cannot be read ({error.strerror}).", file=sys.stderr)
         return 2
-    utf_8(sys.stdout)
-    print(FORMATS[given.format](found), end="")
     return 1 if found.left else 0

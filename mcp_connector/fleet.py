@@ -33,14 +33,18 @@ from .recorded import (
     git_url,
     order,
     prerelease,
+    put,
     scrubbed,
     shown,
-    utf_8,
+    source_of,
     without_credential,
 )
 
 DESCRIPTION = "Show connectors: version, answers, drift from a fresh render, and who is behind."
-EPILOG = "Exit status: 0; 1, something could not be read or, with --fail-behind, a connector is behind."
+EPILOG = (
+    "Exit status: 0; 1, something could not be read or, with --fail-behind, a connector is behind; 2, wrong options, "
+    "or the view cannot be written."
+)
 
 OURS = ("project_name", "auth_mode", "hosting")  # every release asks these: forks and mirrors are known by them
 MAIN = ("auth_mode", "hosting", "source", "ci")  # what the table has room for
@@ -63,7 +67,7 @@ class Connector:
 
     @property
     def source(self) -> str:
-        return without_credential(str(self.answers.get("_src_path") or "no source"))
+        return source_of(self.answers)
 
     @property
     def version(self) -> str:
@@ -297,7 +301,7 @@ def render(copier: list[str], mirror: Path, connector: Connector, work: Path) ->
             capture_output=True,
             timeout=300,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise Problem(f"copier did not finish ({type(error).__name__})") from None
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
@@ -587,13 +591,16 @@ def run(given: argparse.Namespace, name: str) -> int:
     text = FORMATS[given.format](fleet)
     if given.output:
         try:
-            given.output.write_text(text, encoding="utf-8")
+            given.output.write_text(text, encoding="utf-8", errors="replace")
         except OSError as error:
             print(f"{name}: {given.output} cannot be written ({error.strerror})", file=sys.stderr)
             return 2
     else:
-        utf_8(sys.stdout)
-        print(text, end="")
+        try:
+            put(text)
+        except Problem as unwritten:
+            print(f"{name}: {unwritten}", file=sys.stderr)
+            return 2
     for problem in fleet.problems:
         print(f"{name}: {shown(problem, 1000)}", file=sys.stderr)
     return 1 if fleet.problems or (given.fail_behind and any(group.behind() for group in fleet.groups)) else 0

@@ -1,13 +1,13 @@
 """What Copier recorded of a project, read with the standard library alone."""
 
 import io
+import math
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
 
 if sys.version_info < (3, 11):  # noqa: UP036 — it is started with whatever Python there is
     sys.exit(f"This needs Python 3.11 or newer, and {sys.executable} is {sys.version.split()[0]}.")
@@ -57,7 +57,7 @@ def answers(text: str) -> Answers:
             at += 1
         try:
             found[match[1]] = value(body)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise Problem(f"the value of {match[1]} in line {start + 1} is not of a form that Copier writes") from None
     return found
 
@@ -140,7 +140,9 @@ def plain(text: str) -> Value:
     if re.fullmatch(r"[-+]?(0|[1-9][0-9_]*)", text):
         return int(text)
     if re.fullmatch(r"[-+]?[0-9][0-9_]*\.[0-9_]*([eE][-+][0-9]+)?", text):
-        return float(text)
+        if math.isinf(number := float(text)):
+            raise ValueError(text)
+        return number
     return text
 
 
@@ -162,10 +164,10 @@ def shown(value: Value, width: int = 48) -> str:
 
 
 VERSION = re.compile(
-    r"v?(?:(?P<epoch>\d+)!)?(?P<release>\d+(?:\.\d+)*)"
-    r"(?:[-_.]?(?P<pre>alpha|a|beta|b|preview|pre|rc|c)[-_.]?(?P<pre_n>\d*))?"
-    r"(?P<post>-(?P<post_1>\d+)|[-_.]?(?:post|rev|r)[-_.]?(?P<post_2>\d*))?"
-    r"(?P<dev>[-_.]?dev[-_.]?(?P<dev_n>\d*))?",
+    r"v?(?:(?P<epoch>\d{1,18})!)?(?P<release>\d{1,18}(?:\.\d{1,18})*)"
+    r"(?:[-_.]?(?P<pre>alpha|a|beta|b|preview|pre|rc|c)[-_.]?(?P<pre_n>\d{0,18}))?"
+    r"(?P<post>-(?P<post_1>\d{1,18})|[-_.]?(?:post|rev|r)[-_.]?(?P<post_2>\d{0,18}))?"
+    r"(?P<dev>[-_.]?dev[-_.]?(?P<dev_n>\d{0,18}))?",
     re.IGNORECASE,
 )
 Order = tuple[int, tuple[int, ...], tuple[str, int], int, float]
@@ -219,14 +221,31 @@ def credential(source: str) -> bool:
     """Whether a source carries a password or token, which the answers file would give to every reader."""
     scheme, user, rest = split(source)
     # `git@` is a user in an ssh URL; in an https URL it may be a token.
-    return bool(user and (":" in user or not scheme.endswith("ssh://"))) or bool(scheme and "?" in rest)
+    known = bool(user and (":" in user or not scheme.endswith("ssh://"))) or bool(scheme and re.search("[?#]", rest))
+    return known or hidden(source)
+
+
+# A password or token in what is not quite a URL, such as ` https://me:secret@host` or `ext::https://secret@host`.
+SECRET = re.compile(r":[^/@]*@|:[^/]*%40")
+TOKEN = re.compile(r"//[^/\s]*@")
+
+
+def hidden(source: str) -> bool:
+    scheme, _, rest = split(source)
+    return bool(SECRET.search(rest)) or (not scheme and bool(TOKEN.search(source)))
+
+
+def source_of(answers: Answers) -> str:
+    """The recorded source, as it may be shown."""
+    recorded = answers.get("_src_path") or "no source"
+    return without_credential(recorded) if isinstance(recorded, str) else "a source that is not text"
 
 
 def without_credential(source: str) -> str:
     if not credential(source):
         return source
     scheme, _, rest = split(source)
-    return scheme + rest.split("?")[0]
+    return "https://….git" if hidden(source) else scheme + re.split("[?#]", rest)[0]
 
 
 def scrubbed(text: str) -> str:
@@ -268,6 +287,8 @@ def git(*arguments: str | Path, cwd: Path, timeout: float = 60, variables: Mappi
         )
     except FileNotFoundError:
         raise Problem("git is not installed") from None
+    except ValueError:
+        raise Problem("git cannot be given a name with such characters") from None
     except OSError as error:
         raise Problem(f"git cannot be run in {cwd} ({error.strerror})") from None
     except subprocess.TimeoutExpired:
@@ -279,7 +300,17 @@ def git(*arguments: str | Path, cwd: Path, timeout: float = 60, variables: Mappi
     return done.stdout.decode(errors="surrogateescape")
 
 
-def utf_8(stream: TextIO) -> None:
-    """Let a stream take every character, whatever the machine's encoding."""
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(encoding="utf-8", errors="replace")
+def put(text: str) -> None:
+    """Print text in UTF-8, whatever the machine's encoding. Who closed the pipe has read enough.
+
+    Raises:
+        Problem: Nothing can be written there.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+    try:
+        print(text, end="", flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the end of Python would try once more
+        if not isinstance(error, BrokenPipeError):
+            raise Problem(f"standard output cannot be written ({error.strerror})") from None

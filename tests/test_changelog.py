@@ -165,3 +165,9 @@ def test_no_line_of_the_real_changelog_is_lost() -> None:
     lines = file.read_text(encoding="utf-8").split("\n## ", 1)[1].splitlines()
     lines = [line.removeprefix("## ").strip() for line in lines]
     assert [line for line in lines if line not in said and line != "**What to do by hand**"] == []
+
+
+def test_a_version_before_the_old_one_is_said(tmp_path: Path) -> None:
+    assert (
+        news(tmp_path, "v1.2.0", "v1.1.0") == "v1.1.0 comes before v1.2.0, so there is nothing to say of an update.\n"
+    )

@@ -1,8 +1,10 @@
 """What hooks/check_update.py says after updates that went well, and after each kind that did not."""
 
 import json
+import os
 import random
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -141,6 +143,113 @@ def test_no_name_is_more_than_code_in_markdown(project: Project) -> None:
     assert outside.count("**") == 4  # ours
     within = " ".join(found[0] for found in code.finditer(done.stdout))
     assert all(within.count(name.replace("/", "-")) >= 2 for name in HOSTILE)  # as a file, and in what to do
+
+
+FORMATS = ("text", "markdown", "json")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        " https://me:s3cret@host/x.git",
+        "\u200bhttps://me:s3cret@host/x.git",
+        "<https://me:s3cret@host/x.git>",
+        "url=https://s3cret@host/x.git",
+        "ext::https://me:s3cret@host/x.git",
+        "//me:s3cret@host/x.git",
+        "https:/me:s3cret@host/x.git",
+        "me:s3cret@host:x.git",
+        "https://me:s3cret%40host/x.git",
+        "https://host/me:s3cret@host/x.git",
+        "https://host/x.git#s3cret",
+        ["https://me:s3cret@host/x.git"],
+    ],
+    ids=str,
+)
+def test_no_format_shows_what_may_be_a_password(project: Project, source: str | list[str]) -> None:
+    folder = project("updated")
+    record(folder, _src_path=source)
+    for form in FORMATS:
+        status, said = check(folder, f"--format={form}")
+        assert status == 1
+        assert "s3cret" not in said
+        assert "_src_path" in said
+
+
+@pytest.mark.parametrize("source", ["https://host/@scope/x.git", "git@host:group/x.git", "ssh://git@host:22/x.git"])
+def test_a_source_with_a_harmless_sign_is_shown(project: Project, source: str) -> None:
+    folder = project("updated")
+    record(folder, _src_path=source)
+    assert source in check(folder)[1]
+
+
+def test_one_fault_hides_no_other(project: Project) -> None:
+    folder = project("edited")
+    git = rendering.git
+    (folder / "own.py").write_text("ours = 1\n")
+    commit(folder, "Ours")
+    git("rm", "-q", "own.py", cwd=folder)
+    record(folder, _src_path="https://me:s3cret@host/x.git")
+    said = check(folder)[1]
+    assert "Deleted with your edits: own.py." in said
+    assert "has a password or token in _src_path" in said
+
+
+def test_a_command_to_paste_is_one_command_whatever_a_file_is_called(project: Project) -> None:
+    folder = project("committed")
+    name = "b $(touch pwned) 'c'.py"
+    (folder / name).write_text("ours = 1\n")
+    commit(folder, "Ours")
+    rendering.git("rm", "-q", name, cwd=folder)
+    said = check(folder)[1]
+    assert f"git show {shlex.quote(f'HEAD:./{name}')} and" in said
+    assert f"--accept {shlex.quote(name)}" in said
+
+
+def test_an_answer_edited_by_hand_is_advised_whole_or_left_to_fill_in(project: Project) -> None:
+    folder = project("committed")
+    description = "Read and change the customers, orders, invoices and tickets of Acme."
+    record(folder, project_description=description)
+    assert f"-d {shlex.quote(f'project_description={description}')}" in check(folder)[1]
+
+
+def test_names_are_whole_and_json_is_json(project: Project) -> None:
+    folder = project("committed")
+    names = [f"{'x' * 200}-{end}.md" for end in ("one", "two")] + ["\udcff.py", " padded "]
+    for name in names:
+        (folder / os.fsdecode(os.fsencode(name))).touch()
+    status, said = check(folder, "--format=json")
+    assert status == 0
+    assert set(names) <= set(json.loads(said)["files"]["added"])
+    assert all(name in check(folder, "--format=markdown")[1] for name in names[:2])
+    assert "`  padded  `" in check(folder, "--format=markdown")[1]
+
+
+@pytest.mark.parametrize("written", ['"\\UFFFFFFFF"', "1.0e+999"])
+def test_what_copier_does_not_write_is_one_sentence(project: Project, written: str) -> None:
+    folder = project("updated")
+    with (folder / ".copier-answers.yml").open("a") as file:
+        file.write(f"odd: {written}\n")
+    status, said = check(folder)
+    assert status == 1
+    assert "the value of odd in line" in said
+
+
+def test_a_version_of_many_digits_is_no_release(project: Project) -> None:
+    folder = project("updated")
+    record(folder, _commit="v" + "9" * 5000)
+    assert check(folder)[0] == 1
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_reader_that_goes_and_a_full_disk_change_no_verdict(project: Project, form: str) -> None:
+    folder = project("updated")
+    command = f"{sys.executable} {HOOK} --format={form} {folder}"
+    shells = (f"set -o pipefail; {command} | true", f"{command} > /dev/full")
+    gone, full = (subprocess.run(["bash", "-c", text], capture_output=True, text=True) for text in shells)
+    assert (gone.returncode, gone.stderr) == (0, "")
+    said = "check_update: standard output cannot be written (No space left on device)\n"
+    assert (full.returncode, full.stderr) == (2, said)
 
 
 def test_nothing_to_update(project: Project) -> None:
@@ -461,7 +570,7 @@ def test_of_several_answers_files_the_one_that_changed(project: Project) -> None
 def test_where_there_is_nothing_to_check(project: Project, tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.mkdir()
-    assert check(tmp_path / "none") == (2, f"check_update: {tmp_path / 'none'} is no folder.\n")
+    assert check(tmp_path / "none") == (2, f"check_update: {tmp_path / 'none'} is not a folder.\n")
     assert check(plain)[0] == 2
     assert "not a git repository" in check(plain)[1]
     rendering.git("init", "-q", cwd=plain)

@@ -71,4 +71,4 @@ def test_it_shows_connectors(site: Path, template: Path, shared: Path, tmp_path:
 
 def test_what_is_wrong_is_said_under_the_name_that_was_called(site: Path, tmp_path: Path) -> None:
     done = tool(site, "check", tmp_path / "none", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (2, f"mcp-connector check: {tmp_path / 'none'} is no folder.\n")
+    assert (done.returncode, done.stderr) == (2, f"mcp-connector check: {tmp_path / 'none'} is not a folder.\n")
