@@ -84,6 +84,8 @@ def used(store: StateStore) -> int:
 
 def flood(connector: Running, store: StateStore, path: str, many: bool) -> float:
     """Send the requests; MiB that one replica can be made to keep so for as long as they go on."""
+    with valkey.Valkey.from_url(store.url) as asking:
+        asking.flushall()  # what was stored before would expire meanwhile
     strangers = Strangers(connector)
     ask = {"/authorize": strangers.authorize, "/consent": strangers.consent, "/register": strangers.register}[path]
     before, entries, start = used(store), len(store.kept()), time.monotonic()
