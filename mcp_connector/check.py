@@ -9,7 +9,6 @@ import argparse
 import json
 import re
 import shlex
-import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sized
 from dataclasses import asdict, dataclass, field
@@ -189,8 +188,8 @@ def source(update: Update) -> list[str]:
         found.append(f"{name} has no _src_path, so no update can start: add the template's URL, https://….git")
     elif credential(recorded):
         found.append(
-            f"{name} has a password or token in _src_path: revoke it, write {shown(clean(update.after), 120)} there, "
-            "and let a git credential helper log in."
+            f"{name} has a password or token in _src_path: revoke it, write {shown(source_of(update.after), 120)} "
+            "there, and let a git credential helper log in."
         )
     elif not re.match(r"(git\+)?(https|ssh)://[^/]+/.|git@[^/:]+:.", recorded):
         found.append(
@@ -332,7 +331,7 @@ def report(update: Update) -> Report:
     return Report(
         project=update.project.resolve().name,
         version=step(shown(before.get("_commit", "no version")), shown(after.get("_commit", "no version"))),
-        source=step(clean(before), clean(after)),
+        source=step(source_of(before), source_of(after)),
         answers={
             "changed": {name: step(before[name], after[name]) for name in differing(before, after)},
             "added": {name: value for name, value in after.items() if name not in before and name[0] != "_"},
@@ -423,10 +422,6 @@ def accept(names: list[str]) -> str:
     return " ".join(f"--accept {pasted(name)}" for name in names)
 
 
-def clean(recorded: Answers) -> str:
-    return source_of(recorded)
-
-
 def counts(found: Mapping[str, Sized]) -> str:
     said = ", ".join(f"{len(items)} {kind}" for kind, items in found.items() if items)
     return said or "none changed"
@@ -485,15 +480,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
 
 
-def run(given: argparse.Namespace, name: str) -> int:
-    """Print the report; `name` begins what goes to standard error."""
-    try:
-        found = check(given.project, given.since, given.answers_file, set(given.accept))
-        put(FORMATS[given.format](found))
-    except Problem as problem:
-        print(f"{name}: {problem}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"{name}: {error.filename} cannot be read ({error.strerror}).", file=sys.stderr)
-        return 2
+def run(given: argparse.Namespace, _: str) -> int:
+    """Print the report; the exit status."""
+    found = check(given.project, given.since, given.answers_file, set(given.accept))
+    put(FORMATS[given.format](found))
     return 1 if found.left else 0

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 from . import changelog, check, fleet
+from .recorded import Problem
 
 COMMANDS = {
     "check": (check, "what an update did to a connector, and what is left for you to do"),
@@ -22,13 +23,24 @@ def main() -> int:
     for name, (module, summary) in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=module.DESCRIPTION, epilog=module.EPILOG)
         module.add_arguments(command)
-        command.set_defaults(run=module.run, name=command.prog)
+        command.set_defaults(module=module, name=command.prog)
     given = parser.parse_args()
-    return int(given.run(given, given.name))
+    return run(given.module, given, given.name)
 
 
 def door(module: ModuleType) -> int:
     """One of the commands under the name of the file that was started."""
     parser = argparse.ArgumentParser(description=module.DESCRIPTION, epilog=module.EPILOG)
     module.add_arguments(parser)
-    return int(module.run(parser.parse_args(), Path(sys.argv[0]).stem))
+    return run(module, parser.parse_args(), Path(sys.argv[0]).stem)
+
+
+def run(module: ModuleType, given: argparse.Namespace, name: str) -> int:
+    """The exit status; `name` begins what goes to standard error."""
+    try:
+        return int(module.run(given, name))
+    except Problem as problem:
+        print(f"{name}: {problem}", file=sys.stderr)
+    except OSError as error:
+        print(f"{name}: {error.filename} cannot be read ({error.strerror}).", file=sys.stderr)
+    return 2

@@ -596,11 +596,7 @@ def run(given: argparse.Namespace, name: str) -> int:
             print(f"{name}: {given.output} cannot be written ({error.strerror})", file=sys.stderr)
             return 2
     else:
-        try:
-            put(text)
-        except Problem as unwritten:
-            print(f"{name}: {unwritten}", file=sys.stderr)
-            return 2
+        put(text)
     for problem in fleet.problems:
         print(f"{name}: {shown(problem, 1000)}", file=sys.stderr)
     return 1 if fleet.problems or (given.fail_behind and any(group.behind() for group in fleet.groups)) else 0

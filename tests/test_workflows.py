@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from . import rendering
+from . import edits, rendering
 from .models import render
 from .rendering import Rendered
 from .test_deploy_files import COMPOSE, ENVIRONMENT, ZIZMOR, judge
@@ -542,9 +542,7 @@ def test_the_template_s_own_pipeline_is_accepted_and_a_planted_error_is_not(chec
     rendering.git("init", "-q", cwd=tmp_path)
     done = judge(command, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    text = (tmp_path / OWN).read_text()
-    assert right in text
-    (tmp_path / OWN).write_text(text.replace(right, wrong, 1))
+    edits.replace(tmp_path / OWN, right, wrong)
     assert judge(command, tmp_path).returncode != 0
 
 
