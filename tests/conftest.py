@@ -61,15 +61,18 @@ def template(_isolated: None, shared: Path) -> Path:
     return once(target, lambda: rendering.snapshot(target, TAG))
 
 
-@pytest.fixture(scope="session")
-def rendered(template: Path, compiled_once: None, shared: Path) -> Callable[[Mapping[str, str]], Path]:
-    """Gives the connector for these answers, rendered once for all workers. Tests must not change it."""
-
+def renders(template: Path, shared: Path) -> rendering.Rendered:
     def get(answers: Mapping[str, str]) -> Path:
         target = shared / "rendered" / template.name / rendering.label(answers)
         return once(target, lambda: rendering.render_here(template, target, answers))
 
     return get
+
+
+@pytest.fixture(scope="session")
+def rendered(template: Path, compiled_once: None, shared: Path) -> rendering.Rendered:
+    """Gives the connector for these answers, rendered once for all workers. Tests must not change it."""
+    return renders(template, shared)
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,14 @@
 import itertools
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from _pytest.mark import ParameterSet
 
 from . import edits, rendering, updating
-from .conftest import TAG, once
+from .conftest import TAG, once, renders
 from .rendering import Answers, Rendered
 from .test_docs import blocks, shell
 from .updating import files
@@ -41,12 +41,7 @@ def released(template: Path, shared: Path) -> Released:
 @pytest.fixture(scope="session")
 def rendered(template: Path, shared: Path) -> Rendered:
     """As elsewhere, of the template above: a fixture of a session has one value, whichever module asks first."""
-
-    def get(answers: Mapping[str, str]) -> Path:
-        target = shared / "rendered" / template.name / rendering.label(answers)
-        return once(target, lambda: rendering.render_here(template, target, answers))
-
-    return get
+    return renders(template, shared)
 
 
 NAMES = ("auth_mode", "hosting", "source", "ci")
