@@ -3,9 +3,7 @@
 import logging
 import re
 from collections.abc import Set
-from typing import Any
 
-from mcp.server import MCPServer
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
@@ -15,11 +13,9 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .core.edge.attempts import Attempts, address
-from .core.edge.limits import limited
 from .core.edge.observe import fingerprint, note
 from .keys import PREFIX, Key, KeyRing, KeysUnreadable
-from .scopes import Policy, RequireScopes
-from .settings import Settings
+from .scopes import Policy
 
 logger = logging.getLogger(__name__)
 
@@ -30,15 +26,9 @@ POLICY = Policy(always=frozenset(), read=frozenset({"read"}), write=frozenset({"
 class Authenticate:
     """Let only callers with a valid key reach the protocol layer."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, server: MCPServer[Any]) -> None:
-        self.guard = RequireScopes(app, server, POLICY, challenge)
-        self.app = AuthContextMiddleware(limited(self.guard, settings.max_body))
-        self.keys = KeyRing(settings.api_keys, settings.api_keys_file)
+    def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
+        self.app, self.keys = AuthContextMiddleware(app), keys
         self.failures = Attempts(WRONG_KEYS)
-
-    async def ready(self) -> bool:
-        """Whether keys can be checked now."""
-        return self.keys.readable()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         presented = credentials(Headers(scope=scope))

@@ -6,18 +6,16 @@ import logging
 import time
 from collections import OrderedDict
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import Any, Self
 
 import httpx2
 import jwt
 from mcp.server.auth.provider import AccessToken
-from pydantic import AfterValidator, Field
+from starlette.types import Scope
 
-from .claims import caller, is_other_kind, is_subject
-from .issuer import LONGEST, IssuerClient, IssuerUnavailable, Words, WrongSetting, discover, looking, read
-
-if TYPE_CHECKING:
-    from .settings import Settings
+from .claims import audience, caller, is_other_kind, is_subject
+from .issuer import LONGEST, IssuerClient, IssuerUnavailable, WrongSetting, discover, looking, read
+from .settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +107,7 @@ class Keys:
 class Verifier:
     """Tells which tokens are good. A verified one is remembered for a minute, and never past its `exp`."""
 
-    def __init__(self, settings: "Settings", http: httpx2.AsyncClient) -> None:
+    def __init__(self, settings: Settings, http: httpx2.AsyncClient) -> None:
         self.settings, self.http, self.keys = settings, http, Keys(settings.oauth_issuer, http)
         self._verified: OrderedDict[bytes, tuple[AccessToken, float]] = OrderedDict()
         self._running = AsyncExitStack()
@@ -126,7 +124,7 @@ class Verifier:
         """Whether tokens can be checked."""
         return self.keys.usable
 
-    async def __call__(self, token: str) -> AccessToken | None:
+    async def __call__(self, token: str, _: Scope | None = None) -> AccessToken | None:
         """The caller that a token stands for, or None if it is not good.
 
         Raises:
@@ -165,7 +163,7 @@ class Verifier:
                         token,
                         key,
                         [algorithm],
-                        audience=settings.audience,
+                        audience=audience(settings),
                         issuer=settings.oauth_issuer,
                         leeway=settings.oauth_leeway,
                         options={
@@ -191,12 +189,12 @@ class Verifier:
         return None
 
 
-def create_verifier(settings: "Settings", transport: httpx2.AsyncBaseTransport | None = None) -> Verifier:
+def create_verifier(settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> Verifier:
     """The verifier for these settings, to be entered where it is used; `transport` replaces the network."""
     return Verifier(settings, IssuerClient(transport))
 
 
-async def check(settings: "Settings") -> None:
+async def check(settings: Settings) -> None:
     """Load the issuer's documents once, as `serve` does before it starts.
 
     Raises:
@@ -209,14 +207,3 @@ async def check(settings: "Settings") -> None:
             await verifier.keys.load()
         except IssuerUnavailable as error:
             raise type(error)(f"OAUTH_ISSUER cannot be used: {error}") from error
-
-
-def algorithms(value: tuple[str, ...]) -> tuple[str, ...]:
-    usable = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
-    if unusable := set(value) - usable:
-        others = ", ".join(sorted(unusable))
-        raise ValueError(f"must name signature algorithms with public keys, such as RS256; remove {others}")
-    return value
-
-
-Algorithms = Annotated[Words, AfterValidator(algorithms), Field(min_length=1)]

@@ -6,18 +6,18 @@ import logging
 import time
 from collections import OrderedDict
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import quote
 
 import httpx2
 from mcp.server.auth.provider import AccessToken
-from pydantic import Field, SecretStr
+from starlette.types import Scope
 
-from .claims import caller, is_other_kind, is_subject
+from .claims import audience, caller, is_other_kind, is_subject
+from .core.edge.attempts import address
 from .core.edge.lines import LineFull, Lines
 from .issuer import (
     LONGEST,
-    HttpsUrl,
     IssuerClient,
     IssuerUnavailable,
     WrongSetting,
@@ -26,9 +26,7 @@ from .issuer import (
     no_answer,
     says_nothing,
 )
-
-if TYPE_CHECKING:
-    from .settings import Settings
+from .settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +52,7 @@ class Verifier:
     While the issuer cannot be asked, a good answer counts for an hour.
     """
 
-    def __init__(self, settings: "Settings", http: httpx2.AsyncClient) -> None:
+    def __init__(self, settings: Settings, http: httpx2.AsyncClient) -> None:
         self.settings, self.http = settings, http
         self._endpoint: tuple[str, bool] | None = None
         self._answered = False  # at least once, so settings and issuer fit together
@@ -85,8 +83,8 @@ class Verifier:
         await self.introspect("made-up")
         self._answered = True
 
-    async def __call__(self, token: str, who: str = "") -> AccessToken | None:
-        """The caller that a token stands for, or None if it is not good; `who` is the address that sent it.
+    async def __call__(self, token: str, scope: Scope | None = None) -> AccessToken | None:
+        """The caller that a token stands for, or None if it is not good; `scope` is of the request that has it.
 
         Raises:
             IssuerUnavailable: The issuer cannot say or is asked too much, and has not said lately.
@@ -105,7 +103,7 @@ class Verifier:
             self._bad.move_to_end(digest)
             return None
         if digest not in self._asking:  # however many calls bring the same token at once, the issuer is asked once
-            self._asking[digest] = asyncio.create_task(self._ask(digest, token, who))
+            self._asking[digest] = asyncio.create_task(self._ask(digest, token, address(scope or {})))
             self._asking[digest].add_done_callback(seen)
         try:
             return await asyncio.shield(self._asking[digest])  # one caller who leaves does not end it for the others
@@ -191,7 +189,7 @@ def seen(task: asyncio.Task[AccessToken | None]) -> None:
         task.exception()
 
 
-def client(settings: "Settings") -> dict[str, str]:
+def client(settings: Settings) -> dict[str, str]:
     """`client_secret_post` (RFC 6749 §2.3.1)."""
     return {
         "client_id": settings.oauth_client_id,
@@ -199,18 +197,18 @@ def client(settings: "Settings") -> dict[str, str]:
     }
 
 
-def basic(settings: "Settings") -> httpx2.BasicAuth:
+def basic(settings: Settings) -> httpx2.BasicAuth:
     """`client_secret_basic`: both are form-encoded first, so that a colon cannot split them (RFC 6749 §2.3.1)."""
     secret = settings.oauth_client_secret.get_secret_value()
     return httpx2.BasicAuth(quote(settings.oauth_client_id, safe=""), quote(secret, safe=""))
 
 
-def refusal(claims: dict[str, Any], settings: "Settings") -> str | None:
+def refusal(claims: dict[str, Any], settings: Settings) -> str | None:
     """Why a token is not good, or None. One without `exp` is good while the issuer says so (RFC 7662 §2.2)."""
     if claims.get("active") is not True:
         return "it is not active, or its provider does not let this client ask about it"
-    audience = claims.get("aud")
-    if settings.audience not in (audience if isinstance(audience, list) else [audience]):
+    named = claims.get("aud")
+    if audience(settings) not in (named if isinstance(named, list) else [named]):
         return "its audience is not this connector"
     if claims.get("iss", settings.oauth_issuer) != settings.oauth_issuer:
         return "it is another issuer's"
@@ -237,12 +235,12 @@ def remember(answers: OrderedDict[bytes, T], digest: bytes, answer: T) -> None:
         answers.popitem(last=False)
 
 
-def create_verifier(settings: "Settings", transport: httpx2.AsyncBaseTransport | None = None) -> Verifier:
+def create_verifier(settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> Verifier:
     """The verifier for these settings, to be entered where it is used; `transport` replaces the network."""
     return Verifier(settings, IssuerClient(transport))
 
 
-async def check(settings: "Settings") -> None:
+async def check(settings: Settings) -> None:
     """Ask about a token that nobody has, as `serve` does before it starts.
 
     Raises:
@@ -255,7 +253,3 @@ async def check(settings: "Settings") -> None:
             await verifier.introspect("made-up")
         except IssuerUnavailable as error:
             raise type(error)(f"OAUTH_ISSUER cannot be used: {error}") from error
-
-
-Endpoint = HttpsUrl | None
-ClientSecret = Annotated[SecretStr, Field(min_length=1)]

@@ -5,8 +5,10 @@ import os
 import secrets
 import sys
 from base64 import b64encode
+from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING
 
+from .core import outbound
 from .state import FOLDER
 
 if TYPE_CHECKING:
@@ -26,8 +28,9 @@ def identity_provider() -> "Provider":
     return provider
 
 
-def credentials(missing: set[str]) -> dict[str, str]:
+def credentials(missing: Set[str]) -> Mapping[str, str]:
     """No headers: a caller logs in, as the proxy alone issues tokens. What is not set is chosen here."""
+    outbound.prepare()
     if "oauth_client_id" in missing:
         provider = identity_provider()
         os.environ |= {"OAUTH_ISSUER": provider.issuer, **provider.tokens.settings}

@@ -4,17 +4,15 @@ import hmac
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import httpx2
 from fastmcp.server.auth.oauth_proxy.upstream import AsyncOAuth2Client, OAuthError
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from .issuer import IssuerClient
+from .settings import Settings
 from .state import Store, unavailable
-
-if TYPE_CHECKING:
-    from .settings import Settings
 
 UNREADABLE = (httpx2.HTTPError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
 
@@ -54,7 +52,7 @@ class Once(IssuerClient):
 class Grants(AsyncOAuth2Client):
     """Asks for tokens. What is not about the login itself, such as a wrong client secret, is no reason to end it."""
 
-    def __init__(self, settings: "Settings", store: Store, down: dict[str, tuple[str, float]]) -> None:
+    def __init__(self, settings: Settings, store: Store, down: dict[str, tuple[str, float]]) -> None:
         secret = settings.oauth_client_secret.get_secret_value()
         super().__init__(settings.oauth_client_id, secret, settings.oauth_client_auth)
         self._client = Once(down)

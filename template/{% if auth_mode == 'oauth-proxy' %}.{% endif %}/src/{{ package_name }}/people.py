@@ -6,17 +6,15 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import httpx2
 from fastmcp.server.auth import AccessToken, TokenVerifier
 from pydantic import TypeAdapter
 
 from .issuer import IssuerUnavailable, discover
+from .settings import Settings
 from .state import unavailable
-
-if TYPE_CHECKING:
-    from .settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +33,7 @@ class Person(NamedTuple):
 class IdentityProvider(TokenVerifier):
     """Asks the identity provider who a token is for (OpenID Connect Core §5.3), and remembers that for a while."""
 
-    def __init__(self, settings: "Settings", http: httpx2.AsyncClient) -> None:
+    def __init__(self, settings: Settings, http: httpx2.AsyncClient) -> None:
         super().__init__(required_scopes=list(settings.oauth_scopes))
         self.settings, self.http = settings, http
         self.endpoints: dict[str, str] = {}

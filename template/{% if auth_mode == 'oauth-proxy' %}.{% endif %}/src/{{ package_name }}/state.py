@@ -4,13 +4,13 @@ import hmac
 import json
 import secrets
 import time
-from base64 import b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, SupportsFloat
+from typing import Any, SupportsFloat
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -22,17 +22,15 @@ from key_value.aio.stores.filetree import (
 )
 from key_value.aio.stores.redis import RedisStore
 from key_value.aio.wrappers.base import BaseWrapper
-from pydantic import AfterValidator, SecretStr
-from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError, RedisError
 from redis.exceptions import TimeoutError as StoreTimeout
 
+from .core.auth.fields import WRONG_STORE, key_bytes
 from .issuer import PAUSE, IssuerUnavailable
-
-if TYPE_CHECKING:
-    from .settings import Settings
+from .settings import Settings
 
 FOLDER = Path(".state")  # on this machine alone
 WAIT = 2.0  # seconds for the store to answer
@@ -138,7 +136,7 @@ def unavailable(why: str) -> IssuerUnavailable:
     return IssuerUnavailable(why)
 
 
-def open_store(settings: "Settings") -> tuple[Store, Redis | None]:
+def open_store(settings: Settings) -> tuple[Store, Redis | None]:
     """The encrypted store, and the connections to close in the end.
 
     Raises:
@@ -152,14 +150,7 @@ def open_store(settings: "Settings") -> tuple[Store, Redis | None]:
     redis: Redis | None = None
     store: AsyncKeyValue
     if settings.state_store_url:
-        redis = Redis.from_url(
-            settings.state_store_url.get_secret_value(),
-            decode_responses=True,
-            socket_timeout=WAIT,
-            socket_connect_timeout=WAIT,
-            health_check_interval=30,
-            retry=Retry(NoBackoff(), 1),  # a connection that the store has closed meanwhile
-        )
+        redis = connect(settings.state_store_url.get_secret_value())
         store = RedisStore(client=redis)
     elif urlsplit(settings.public_url).scheme == "https":
         raise IssuerUnavailable(
@@ -182,36 +173,23 @@ def open_store(settings: "Settings") -> tuple[Store, Redis | None]:
     return Store(store, key_bytes(settings.state_key.get_secret_value()), settings.public_url), redis
 
 
-def key_bytes(value: str) -> bytes:
-    """32 bytes, written in base64 of either alphabet."""
+def connect(url: str) -> Redis:
+    """The client of the store, which connects when it is first asked.
+
+    Raises:
+        IssuerUnavailable: The URL has an option that there is not.
+    """
     try:
-        key = b64decode(value.translate(str.maketrans("-_", "+/")), validate=True)
-    except ValueError:
-        key = b""
-    if len(key) != 32 or len(set(key)) < 16:
-        raise ValueError("must be 32 random bytes in base64; make it with: openssl rand -base64 32")
-    return key
-
-
-def strong(value: SecretStr) -> SecretStr:
-    key_bytes(value.get_secret_value())
-    return value
-
-
-def store_url(value: SecretStr) -> SecretStr:
-    try:
-        pool = ConnectionPool.from_url(value.get_secret_value())
-        pool.connection_class(**pool.connection_kwargs)  # without connecting, it takes only options that there are
-        host = pool.connection_kwargs.get("host")
-    except (ValueError, TypeError, AttributeError):  # the message may repeat parts of a password
-        host = None
-    if not host:
-        raise ValueError(
-            "must be a redis:// or rediss:// URL, such as redis://state:6379/0; Valkey has the same. "
-            "Write characters such as / or # in a password as %2F or %23"
+        redis: Redis = Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=WAIT,
+            socket_connect_timeout=WAIT,
+            health_check_interval=30,
+            retry=Retry(NoBackoff(), 1),  # a connection that the store has closed meanwhile
         )
-    return value
-
-
-Key = Annotated[SecretStr, AfterValidator(strong)]
-StoreUrl = Annotated[SecretStr, AfterValidator(store_url)] | None
+        pool = redis.connection_pool
+        pool.connection_class(**pool.connection_kwargs)  # without connecting, it takes only options that there are
+    except (ValueError, TypeError, AttributeError):  # the message may repeat parts of a password
+        raise IssuerUnavailable(f"STATE_STORE_URL {WRONG_STORE}") from None
+    return redis

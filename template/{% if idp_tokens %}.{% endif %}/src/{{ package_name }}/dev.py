@@ -3,14 +3,16 @@
 import functools
 import os
 import sys
+from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from .dev_scopes import scopes_of_tools
+from .core import outbound
 from .scopes import EVERYONE
 from .settings import Settings
+from .tool_scopes import scopes_of_tools
 from .tools import register
 
 if TYPE_CHECKING:
@@ -30,8 +32,9 @@ def identity_provider() -> "Provider":
     return start(AUDIENCE, SCOPES)
 
 
-def credentials(missing: set[str]) -> dict[str, str]:
+def credentials(missing: Set[str]) -> Mapping[str, str]:
     """Headers for a caller's requests. If no issuer is set, this starts one and gets a token from it."""
+    outbound.prepare()
     if "oauth_issuer" not in missing:
         return {"Authorization": "Bearer YOUR_TOKEN"}
     provider = identity_provider()

@@ -3,17 +3,16 @@
 import asyncio
 import logging
 import random
-import re
 import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
-from typing import Annotated, Any
+from typing import Any
 
 import httpx2
-from pydantic import AfterValidator, BeforeValidator
-from pydantic_settings import NoDecode
+
+from .core.auth.words import https_url
 
 logger = logging.getLogger(__name__)
 
@@ -210,41 +209,3 @@ def is_endpoint(value: object) -> bool:
         return bool(https_url(str(value).partition("?")[0]))
     except ValueError:
         return False
-
-
-def https_url(value: str) -> str:
-    try:
-        url = httpx2.URL(value)
-    except httpx2.InvalidURL:
-        raise ValueError("must be an https URL") from None
-    if url.scheme not in {"http", "https"} or not url.host or url.query or url.fragment or url.userinfo:
-        raise ValueError("must be an https URL like https://login.example.com, without user name, query or fragment")
-    if url.scheme == "http" and url.host not in {"localhost", "127.0.0.1", "::1"}:
-        raise ValueError("must begin with https; http is for this machine alone")
-    return value  # as it is written: issuers are compared byte by byte (RFC 8414 §3.3)
-
-
-def words(value: object) -> object:
-    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
-
-
-def scope_tokens(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Check scopes (RFC 6749 §3.3): other characters would break the challenge that lists them."""
-    if not all(re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", word) for word in value):
-        raise ValueError("must be scopes, separated by spaces and without quotes or backslashes")
-    if "*" in value:
-        raise ValueError("must not contain *, which is not a scope; name the scopes")
-    return value
-
-
-def write_scope_tokens(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Scopes as in `scope_tokens`, or `*` alone, which lets every caller write."""
-    if "*" in value and len(value) > 1:
-        raise ValueError("must be either scopes or * alone; remove one of them")
-    return value if value == ("*",) else scope_tokens(value)
-
-
-HttpsUrl = Annotated[str, AfterValidator(https_url)]
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(words)]
-Scopes = Annotated[Words, AfterValidator(scope_tokens)]
-WriteScopes = Annotated[Words, AfterValidator(write_scope_tokens)]

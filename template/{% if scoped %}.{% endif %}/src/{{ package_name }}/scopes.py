@@ -72,19 +72,19 @@ def own_scopes(tool: Tool) -> frozenset[str] | None:
     return frozenset(scopes)
 
 
-class RequireScopes:
-    """Refuse calls of tools for which the caller lacks scopes, before they reach the protocol layer."""
+class Tools:
+    """The tools of a server, and the scopes that each requires under a policy."""
 
-    def __init__(self, app: ASGIApp, server: MCPServer[Any], policy: Policy, challenge: Challenge) -> None:
-        self.app, self.server, self.policy, self.challenge = app, server, policy, challenge
+    def __init__(self, server: MCPServer[Any], policy: Policy) -> None:
+        self.server, self.policy = server, policy
         self.known: dict[str, frozenset[str]] = {}
         self.closed: set[str] = set()  # names of tools that nobody may call
 
     async def needs(self) -> dict[str, frozenset[str]]:
         """The scopes that each tool requires, by its name. Cached: tools rarely change while the connector runs."""
-        return self.known or await self._look()
+        return self.known or await self.look()
 
-    async def _look(self) -> dict[str, frozenset[str]]:
+    async def look(self) -> dict[str, frozenset[str]]:
         tools = await self.server.list_tools()
         self.closed = {tool.name for tool in tools if self.policy.is_closed(tool)}
         self.known = {tool.name: self.policy.needed(tool) for tool in tools if tool.name not in self.closed}
@@ -115,21 +115,29 @@ class RequireScopes:
             logger.warning("every caller may write, because * is set for these tools: %s", ", ".join(everyone))
         return None
 
+
+class RequireScopes:
+    """Refuse calls of tools for which the caller lacks scopes, before they reach the protocol layer."""
+
+    def __init__(self, app: ASGIApp, tools: Tools, challenge: Challenge) -> None:
+        self.app, self.tools, self.challenge = app, tools, challenge
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Not from the header `Mcp-Method`: with the 2025 protocol versions, it may be missing or forged.
         request = scope[REQUEST]
         method, params = request.get("method"), request.get("params") or {}
-        needed = self.policy.always
+        policy = self.tools.policy
+        needed = policy.always
         if method in READS:
-            needed = needed | self.policy.read
+            needed = needed | policy.read
         if method == "tools/call":
-            name, known = str(params.get("name")), await self.needs()
+            name, known = str(params.get("name")), await self.tools.needs()
             if name not in known:
-                known = await self._look()  # the tool may have been added since
-            if name in self.closed:
-                logger.error("nobody may call %s: %s", name, await self.problem())
+                known = await self.tools.look()  # the tool may have been added since
+            if name in self.tools.closed:
+                logger.error("nobody may call %s: %s", name, await self.tools.problem())
                 return await self._refuse(needed)(scope, receive, send)
-            needed = needed | known.get(name, self.policy.write)
+            needed = needed | known.get(name, policy.write)
         if not needed <= set(scope["auth"].scopes):
             return await self._refuse(needed)(scope, receive, send)
         await self.app(scope, receive, send)

@@ -7,41 +7,18 @@ sealed state in between. Any replica may get the later request, so all replicas 
 import json
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
 
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.auth.provider import principal_components
 from mcp.server.request_state import RequestStateSecurity
-from pydantic import BeforeValidator, SecretStr
-from pydantic_settings import NoDecode
 
-if TYPE_CHECKING:
-    from ...settings import Settings
-
-LEAST = 32  # bytes of a key, as UTF-8 text
+from ...settings import Settings
+from ..fields import LEAST
 
 UNSET = (
     "REQUEST_STATE_KEYS is not set: if a tool asks the user a question, only this process accepts the answer; "
     "other replicas, and this one after a restart, refuse it. docs/deploy.md says how to set a key"
 )
-
-
-def state_keys(value: object) -> object:
-    """Keys from a list separated by commas; blanks around keys and empty entries are ignored."""
-    if not isinstance(value, str):
-        return value
-    keys = [key.strip() for key in value.split(",") if key.strip()]
-    for number, key in enumerate(keys, 1):
-        if not key.isascii() and key != key.encode(errors="replace").decode():
-            raise ValueError("must be UTF-8 text")
-        if len(key.encode()) < LEAST:
-            raise ValueError(
-                f"must have keys of at least {LEAST} bytes, and key {number} of {len(keys)} is shorter; "
-                "make one with: openssl rand -base64 32"
-            )
-    if len(set(keys)) < len(keys):
-        raise ValueError("must list each key once, and one is repeated")
-    return tuple(keys)
 
 
 def new_key() -> str:
@@ -56,7 +33,7 @@ def token_owner() -> tuple[str | None, ...] | None:
     return *principal_components(token), None if token.subject else token.token
 
 
-def request_state(settings: "Settings", caller: Callable[[], object] = token_owner) -> RequestStateSecurity:
+def request_state(settings: Settings, caller: Callable[[], object] = token_owner) -> RequestStateSecurity:
     """How to seal states: for this connector and one caller. Without keys in the settings, for this process only.
 
     `caller` returns the identity of the current caller, in JSON types. Only that caller can use the state.
@@ -67,6 +44,3 @@ def request_state(settings: "Settings", caller: Callable[[], object] = token_own
         bind_principal=lambda _: json.dumps(caller(), sort_keys=True),
         audience=settings.public_url,
     )
-
-
-StateKeys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(state_keys)]
