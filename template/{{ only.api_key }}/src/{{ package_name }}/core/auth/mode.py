@@ -7,16 +7,16 @@ from typing import Any
 
 from mcp.server import MCPServer
 
-from ... import key_commands
-from ...auth import POLICY, Authenticate, challenge
-from ...keys import KeyRing, make
-from ...scopes import RequireScopes, Tools
 from ...settings import Settings
-from ...tool_scopes import scopes_of_tools
 from ...tools import register
 from ..edge.state_keys import token_owner
 from ..parts import Auth
+from . import key_commands
+from .guard import POLICY, Authenticate, challenge
+from .keys import KeyRing, make
 from .probe import challenged
+from .scopes import RequireScopes, Tools
+from .tool_scopes import scopes_of_tools
 
 guarded = True
 caller = token_owner

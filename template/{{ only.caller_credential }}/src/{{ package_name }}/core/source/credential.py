@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from ...auth import caller_headers
 from ...settings import Settings
+from ..auth.headers import caller_headers
 
 
 def credential(_: Settings) -> Callable[[], Mapping[str, str]]:

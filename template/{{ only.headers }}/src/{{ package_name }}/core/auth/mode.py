@@ -5,9 +5,9 @@ from typing import Any
 
 from mcp.server import MCPServer
 
-from ...auth import CALLER_HEADERS, Authenticate, caller_headers
 from ...settings import Settings
 from ..parts import Auth
+from .headers import CALLER_HEADERS, Authenticate, caller_headers
 from .probe import challenged
 
 guarded = True

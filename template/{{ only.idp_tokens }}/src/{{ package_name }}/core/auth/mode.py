@@ -1,30 +1,29 @@
 """OAuth with the identity provider's own tokens: this connector checks them, and issues none."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from functools import partial
 from typing import Any
 
 from mcp.server import MCPServer
 from starlette.middleware import Middleware
 
-from ... import auth, dev
 from ...settings import Settings
-from ...tokens import create_verifier
 from .. import outbound
 from ..edge.public import PublicDocuments
 from ..edge.state_keys import token_owner
-from ..parts import Auth
+from ..parts import Auth, NotReady
+from .guard import NO_DEVELOPMENT, ResourceServer, check_issuer
 from .probe import challenged
+from .tokens import create_verifier
 
 guarded = True
 caller = token_owner
-check = auth.check
-stand_in = dev.credentials
+check = check_issuer
 
 
 def protect(settings: Settings, server: MCPServer[Any]) -> Auth:
     verify = create_verifier(settings)
-    protected = auth.ResourceServer(settings, server, verify)
+    protected = ResourceServer(settings, server, verify)
     return Auth(
         authenticate=protected.authenticate,
         authorize=protected.authorize,
@@ -34,6 +33,18 @@ def protect(settings: Settings, server: MCPServer[Any]) -> Auth:
         ready=verify.ready,
         fault=protected.tools.problem,
     )
+
+
+def stand_in(missing: Set[str]) -> Mapping[str, str]:
+    """Where no issuer is set, the development identity provider takes its place, and gives a token."""
+    outbound.prepare()
+    if "oauth_issuer" not in missing:
+        return {"Authorization": "Bearer YOUR_TOKEN"}
+    try:
+        from ..dev.login import credentials
+    except ModuleNotFoundError as error:
+        raise NotReady(NO_DEVELOPMENT) from error
+    return credentials()
 
 
 def add_commands(_: Any) -> None:

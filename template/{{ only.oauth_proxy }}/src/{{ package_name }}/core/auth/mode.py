@@ -1,6 +1,6 @@
 """OAuth with this connector as a proxy: clients register with it, and people log in at the identity provider."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Set
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -8,25 +8,24 @@ from typing import Any
 from mcp.server import MCPServer
 from starlette.middleware import Middleware
 
-from ... import auth, dev
 from ...settings import Settings
-from ...tokens import create_verifier
 from .. import outbound
 from ..asking import Failed
 from ..edge.public import PublicDocuments
 from ..edge.state_keys import token_owner
-from ..parts import Auth
+from ..parts import Auth, NotReady
+from .guard import NO_DEVELOPMENT, ResourceServer, check_issuer
 from .probe import challenged
+from .tokens import create_verifier
 
 guarded = True
 caller = token_owner
-check = auth.check
-stand_in = dev.credentials
+check = check_issuer
 
 
 def protect(settings: Settings, server: MCPServer[Any]) -> Auth:
     verify = create_verifier(settings)
-    protected = auth.ResourceServer(settings, server, verify)
+    protected = ResourceServer(settings, server, verify)
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
@@ -43,6 +42,17 @@ def protect(settings: Settings, server: MCPServer[Any]) -> Auth:
         ready=verify.ready,
         fault=protected.tools.problem,
     )
+
+
+def stand_in(missing: Set[str]) -> Mapping[str, str]:
+    """No headers: a caller logs in, as the proxy alone issues tokens."""
+    outbound.prepare()
+    try:
+        from ..dev.login import replace
+    except ModuleNotFoundError as error:
+        raise NotReady(NO_DEVELOPMENT) from error
+    replace(missing)
+    return {}
 
 
 def add_commands(_: Any) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ...tools import register
 from .keys import make, parse, read, text_of
 from .tool_scopes import scopes_of_tools
-from .tools import register
 
 SCOPES = frozenset({"read", "write"})  # what a key may have, beside the scopes that tools name
 

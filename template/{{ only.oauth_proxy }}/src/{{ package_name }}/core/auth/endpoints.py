@@ -10,8 +10,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .core.edge.attempts import Attempts, address
-from .core.edge.limits import Refused, WholeBody, measure, replay
+from ..edge.attempts import Attempts, address
+from ..edge.limits import Refused, WholeBody, measure, replay
 from .issuer import IssuerUnavailable
 from .state import outages
 

@@ -13,9 +13,10 @@ import httpx2
 from mcp.server.auth.provider import AccessToken
 from starlette.types import Scope
 
+from ...settings import Settings
+from ..edge.attempts import address
+from ..edge.lines import LineFull, Lines
 from .claims import audience, caller, is_other_kind, is_subject
-from .core.edge.attempts import address
-from .core.edge.lines import LineFull, Lines
 from .issuer import (
     LONGEST,
     IssuerClient,
@@ -26,7 +27,6 @@ from .issuer import (
     no_answer,
     says_nothing,
 )
-from .settings import Settings
 
 logger = logging.getLogger(__name__)
 

@@ -1,36 +1,26 @@
-"""What `dev` puts in the place of an identity provider and of a store: both on this machine."""
+"""What `dev` and the tests use in the place of an identity provider and of a store: both on this machine."""
 
 import functools
 import os
 import secrets
-import sys
 from base64 import b64encode
-from collections.abc import Mapping, Set
-from typing import TYPE_CHECKING
+from collections.abc import Set
 
-from .core import outbound
-from .state import FOLDER
-
-if TYPE_CHECKING:
-    from .dev_idp import Provider
+from ..auth.state import FOLDER
+from .idp import Provider, start
 
 
 @functools.cache
-def identity_provider() -> "Provider":
+def identity_provider() -> Provider:
     """A running development identity provider; it ends with this process."""
-    try:
-        from .dev_idp import start
-    except ModuleNotFoundError:
-        sys.exit("The image has no development identity provider. Use `serve`, or run `dev` from the source.")
     provider = start("", ["openid", "email"])
     connector = {"client_name": "This connector", "redirect_uris": ["http://127.0.0.1/auth/callback"]}
     provider.clients["developer"] = {**connector, "client_id": "developer"}
     return provider
 
 
-def credentials(missing: Set[str]) -> Mapping[str, str]:
-    """No headers: a caller logs in, as the proxy alone issues tokens. What is not set is chosen here."""
-    outbound.prepare()
+def replace(missing: Set[str]) -> None:
+    """Set what is missing: the client at that provider, who may call, and keys."""
     if "oauth_client_id" in missing:
         provider = identity_provider()
         os.environ |= {"OAUTH_ISSUER": provider.issuer, **provider.tokens.settings}
@@ -38,7 +28,6 @@ def credentials(missing: Set[str]) -> Mapping[str, str]:
         os.environ["OAUTH_ALLOWED_USERS"] = "*"
     for name in {"state_key", "signing_key"} & missing:
         os.environ[name.upper()] = remembered_key(name)
-    return {}
 
 
 def remembered_key(name: str) -> str:

@@ -12,8 +12,8 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .core.edge.attempts import Attempts, address
-from .core.edge.observe import fingerprint, note
+from ..edge.attempts import Attempts, address
+from ..edge.observe import fingerprint, note
 from .keys import PREFIX, Key, KeyRing, KeysUnreadable
 from .scopes import Policy
 

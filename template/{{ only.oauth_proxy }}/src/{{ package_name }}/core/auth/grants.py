@@ -10,8 +10,8 @@ import httpx2
 from fastmcp.server.auth.oauth_proxy.upstream import AsyncOAuth2Client, OAuthError
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
+from ...settings import Settings
 from .issuer import IssuerClient
-from .settings import Settings
 from .state import Store, unavailable
 
 UNREADABLE = (httpx2.HTTPError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)

@@ -10,7 +10,7 @@ from mcp_types import Tool
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .core.edge.limits import REQUEST
+from ..edge.limits import REQUEST
 
 logger = logging.getLogger(__name__)
 

@@ -28,9 +28,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError, RedisError
 from redis.exceptions import TimeoutError as StoreTimeout
 
-from .core.auth.fields import WRONG_STORE, key_bytes
+from ...settings import Settings
+from .fields import WRONG_STORE, key_bytes
 from .issuer import PAUSE, IssuerUnavailable
-from .settings import Settings
 
 FOLDER = Path(".state")  # on this machine alone
 WAIT = 2.0  # seconds for the store to answer

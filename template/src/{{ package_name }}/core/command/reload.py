@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 def app() -> Starlette:
     try:
-        from ..cli import dev_app
+        from .dev import dev_app
 
         return dev_app()
     except Exception as error:

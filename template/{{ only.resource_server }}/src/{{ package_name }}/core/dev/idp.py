@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from .dev_tokens import Tokens
+from .tokens import Tokens
 
 PORT = re.compile(r"(?<=^http://127\.0\.0\.1):\d+")
 LIFETIME = 3600  # seconds that an access token is good for

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 
-from .core.auth.words import https_url
+from .words import https_url
 
 logger = logging.getLogger(__name__)
 

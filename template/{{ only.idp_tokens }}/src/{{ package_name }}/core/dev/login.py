@@ -1,42 +1,30 @@
-"""The identity provider that `dev` uses if none is set: one on this machine."""
+"""The identity provider that `dev` and the tests use if none is set: one on this machine."""
 
 import functools
 import os
-import sys
-from collections.abc import Mapping, Set
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from .core import outbound
-from .scopes import EVERYONE
-from .settings import Settings
-from .tool_scopes import scopes_of_tools
-from .tools import register
-
-if TYPE_CHECKING:
-    from .dev_idp import Provider
+from ...settings import Settings
+from ...tools import register
+from ..auth.scopes import EVERYONE
+from ..auth.tool_scopes import scopes_of_tools
+from .idp import Provider, start
 
 AUDIENCE = "connector-on-this-machine"
 SCOPES = ["read", "write"]
 
 
 @functools.cache
-def identity_provider() -> "Provider":
+def identity_provider() -> Provider:
     """A running development identity provider; it ends with this process."""
-    try:
-        from .dev_idp import start
-    except ModuleNotFoundError:
-        sys.exit("The image has no development identity provider. Use `serve`, or run `dev` from the source.")
     return start(AUDIENCE, SCOPES)
 
 
-def credentials(missing: Set[str]) -> Mapping[str, str]:
-    """Headers for a caller's requests. If no issuer is set, this starts one and gets a token from it."""
-    outbound.prepare()
-    if "oauth_issuer" not in missing:
-        return {"Authorization": "Bearer YOUR_TOKEN"}
+def credentials() -> Mapping[str, str]:
+    """Headers for a caller's requests, with a token of that provider, and the settings that accept it."""
     provider = identity_provider()
     os.environ |= {"OAUTH_ISSUER": provider.issuer, "OAUTH_AUDIENCE": AUDIENCE, **provider.tokens.settings}
     provider.scopes = needed_scopes()

@@ -13,9 +13,9 @@ import jwt
 from mcp.server.auth.provider import AccessToken
 from starlette.types import Scope
 
+from ...settings import Settings
 from .claims import audience, caller, is_other_kind, is_subject
 from .issuer import LONGEST, IssuerClient, IssuerUnavailable, WrongSetting, discover, looking, read
-from .settings import Settings
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ import httpx2
 from fastmcp.server.auth import AccessToken, TokenVerifier
 from pydantic import TypeAdapter
 
+from ...settings import Settings
 from .issuer import IssuerUnavailable, discover
-from .settings import Settings
 from .state import unavailable
 
 logger = logging.getLogger(__name__)
