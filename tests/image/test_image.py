@@ -220,7 +220,7 @@ PLANTED = {
                                       f"RUN sed -i 's/^Version: .*/Version: 2/' {SITE}/pydantic-2.dist-info/METADATA"]),
     "one more package": ("as locked", [f"RUN cd {SITE} && mkdir more-1.dist-info && cd more-1.dist-info && "
                                        "printf 'Name: more\\nVersion: 1\\n' > METADATA"]),
-    "an identity provider": ("no development", [f"RUN mkdir -p $(echo {SITE})/acme_crm/core/dev && touch $(echo {SITE})/acme_crm/core/dev/idp.py"]),
+    "an identity provider": ("no development", [f"RUN cd {SITE}/acme_crm/core && mkdir dev && touch dev/idp.py"]),
 }  # fmt: skip
 
 
@@ -382,7 +382,8 @@ def test_dev_is_refused_in_one_sentence(build: Callable[[str], Image]) -> None:
     assert (done.returncode, done.stderr.splitlines()) == (
         1,
         [
-            "connector cannot start: the image has no development identity provider; use `serve`, or run `dev` from the source."
+            "connector cannot start: the image has no development identity provider; "
+            "use `serve`, or run `dev` from the source."
         ],
     )
 
