@@ -332,6 +332,8 @@ def unused_modules(project: Path) -> set[str]:
     for node in nodes(project, "src"):
         if isinstance(node, ast.ImportFrom) and node.level:
             imported |= {*(node.module or "").split("."), *(alias.name for alias in node.names)}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            imported |= set(re.findall(r"\.(\w+):\w+$", node.value))  # uvicorn's "module:name"
     paths = (project / "src" / package(project)).rglob("*")
     return {path.stem for path in paths if path.suffix == ".py" or path.is_dir()} - imported
 

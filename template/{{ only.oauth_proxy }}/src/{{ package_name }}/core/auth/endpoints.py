@@ -2,7 +2,7 @@
 
 import base64
 import logging
-from typing import TYPE_CHECKING
+from typing import Protocol
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from fastmcp.server.auth.identity_assertion import normalize_resource_url
@@ -14,9 +14,6 @@ from ..edge.attempts import Attempts, address
 from ..edge.limits import Refused, WholeBody, measure, replay
 from .issuer import IssuerUnavailable
 from .state import outages
-
-if TYPE_CHECKING:
-    from .proxy import Proxy
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +41,21 @@ class Fault(Exception):
         self.error, self.why = error, why
 
 
+class Behind(Protocol):
+    """What is asked of the proxy behind the guard."""
+
+    @property
+    def resource(self) -> str: ...
+
+    def known(self, scopes: list[str], /) -> list[str]: ...
+
+    async def connect(self) -> None: ...
+
+
 class Guard:
     """Passes on what a client may send, as FastMCP and the SDK can read it."""
 
-    def __init__(self, app: ASGIApp, proxy: "Proxy") -> None:
+    def __init__(self, app: ASGIApp, proxy: Behind) -> None:
         self.app, self.proxy = app, proxy
         self.limited = WholeBody(self._pass, LARGEST, refuse)
         # In memory: each replica counts for itself.
