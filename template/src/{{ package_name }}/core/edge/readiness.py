@@ -1,4 +1,4 @@
-"""Whether this process is ready for calls."""
+"""What platforms ask: whether this process is alive, and whether it is ready for calls."""
 
 import asyncio
 import logging
@@ -13,6 +13,11 @@ logger = logging.getLogger("connector.health")
 
 WITHIN = 2.0  # seconds for an answer about readiness
 FRESH = 1.0  # seconds for which the answer counts, however many probes arrive
+
+
+async def live(_: Request) -> Response:
+    """200 while the process can answer."""
+    return JSONResponse({"status": "ok"})
 
 
 async def always() -> bool:
