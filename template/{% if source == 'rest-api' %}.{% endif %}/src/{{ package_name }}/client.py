@@ -14,9 +14,9 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import TypeAdapter, ValidationError
 
 from .core.edge.protocol import problem
-from .core.source.reading import LARGE, Unusable, json_of, reason
-from .core.source.refusals import DOUBT, LATER, sentence, wait
-from .core.source.report import Path, upstream_failed, upstream_unusable
+from .core.source.answer import LARGE, Unusable, json_of
+from .core.source.refusals import DOUBT, LATER, reason, sentence, wait
+from .core.source.watch import Path, upstream_failed, upstream_unusable
 from .settings import Settings
 
 TIMEOUT = httpx2.Timeout(15.0, connect=5.0)  # seconds without a byte
