@@ -1,12 +1,19 @@
 """Arguments of tools, read as agents send them. The input schemas that clients see stay the same."""
 
 import copy
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mcp.server import MCPServer
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS
 from pydantic import ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
+
+from .limits import Refused, measure
 
 
 class Arguments(FuncMetadata):
@@ -102,3 +109,47 @@ def texts(schema: dict[str, Any]) -> set[str]:
 def is_text(parameter: dict[str, Any]) -> bool:
     kinds = [kind for kind in parameter.get("anyOf", [parameter]) if kind.get("type") != "null"]
     return [kind.get("type") for kind in kinds] == ["string"] and not kinds[0].keys() & {"enum", "const", "format"}
+
+
+def repeatable(text: str) -> bool:
+    """Whether what the SDK reads in a string can be sent on: it also takes NaN, infinity and lone surrogates."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return True  # the SDK leaves it a string
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError:
+        return False
+    return True
+
+
+def bounded_texts(server: MCPServer[Any]) -> Any:
+    """Server middleware: apply the limits on JSON to JSON inside strings too.
+
+    If a parameter is not text, the SDK parses an argument such as `"[1, 2]"` as JSON. The limits on the body count
+    such a string as one value.
+    """
+    plain: dict[str, set[str]] = {}  # for each tool, its parameters that are text
+
+    async def check(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        arguments = (ctx.params or {}).get("arguments")
+        if ctx.method == "tools/call" and isinstance(arguments, Mapping):
+            if not plain:
+                plain.update({tool.name: texts(tool.input_schema) for tool in await server.list_tools()})
+            kept = plain.get(str((ctx.params or {}).get("name")), set())
+            given = [value for name, value in arguments.items() if isinstance(value, str) and name not in kept]
+            read = [text for text in given if text.lstrip()[:1] in ("[", "{")]
+            try:
+                measure(*(text.encode(errors="replace") for text in read))
+            except Refused as refused:
+                raise invalid(refused.why) from None
+            if not all(map(repeatable, read)):
+                raise invalid("The JSON in a string has a number or a character that JSON cannot have. Correct it.")
+        return await call_next(ctx)
+
+    return check
+
+
+def invalid(why: str) -> MCPError:
+    return MCPError(code=INVALID_PARAMS, message=why)
