@@ -26,7 +26,7 @@ from pydantic_core import ErrorDetails
 
 from ...settings import Settings
 from ..fields import LEAST
-from .arguments import Arguments, bounded_texts, invalid, lenient
+from .arguments import Arguments, invalid, lenient
 from .observe import observe_message
 
 MAX_ERROR = 2_000  # characters of an error message to an agent
@@ -39,38 +39,32 @@ UNSET = (
 
 # pydantic's error types, in words for an agent. The names in braces come from the error's context.
 WORDS = {
-    "missing": "is missing",
-    "unexpected_keyword_argument": "is unknown",
-    "extra_forbidden": "is unknown",
-    "string_type": "must be a string",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "int_parsing_size": "is too large",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
-    "finite_number": "must be a finite number",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "list_type": "must be a list",
-    "tuple_type": "must be a list",
-    "set_type": "must be a list",
-    "dict_type": "must be an object",
-    "model_type": "must be an object",
-    "model_attributes_type": "must be an object",
-    "none_required": "must be null",
-    "greater_than": "must be over {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than": "must be under {lt}",
-    "less_than_equal": "must be at most {le}",
-    "multiple_of": "must be a multiple of {multiple_of}",
-    "string_too_short": "must have at least {min_length} characters",
-    "string_too_long": "must have at most {max_length} characters",
-    "too_short": "must have at least {min_length} entries",
-    "too_long": "must have at most {max_length} entries",
-    "string_pattern_mismatch": "must match the pattern {pattern}",
-    "literal_error": "must be {expected}",
-    "enum": "must be {expected}",
+    kind: words
+    for words, kinds in {
+        "is missing": "missing",
+        "is unknown": "unexpected_keyword_argument extra_forbidden",
+        "must be a string": "string_type",
+        "must be a whole number": "int_type int_parsing int_from_float",
+        "is too large": "int_parsing_size",
+        "must be a number": "float_type float_parsing",
+        "must be a finite number": "finite_number",
+        "must be true or false": "bool_type bool_parsing",
+        "must be a list": "list_type tuple_type set_type",
+        "must be an object": "dict_type model_type model_attributes_type",
+        "must be null": "none_required",
+        "must be over {gt}": "greater_than",
+        "must be at least {ge}": "greater_than_equal",
+        "must be under {lt}": "less_than",
+        "must be at most {le}": "less_than_equal",
+        "must be a multiple of {multiple_of}": "multiple_of",
+        "must have at least {min_length} characters": "string_too_short",
+        "must have at most {max_length} characters": "string_too_long",
+        "must have at least {min_length} entries": "too_short",
+        "must have at most {max_length} entries": "too_long",
+        "must match the pattern {pattern}": "string_pattern_mismatch",
+        "must be {expected}": "literal_error enum",
+    }.items()
+    for kind in kinds.split()
 }
 
 
@@ -165,7 +159,7 @@ def unknown(arguments: Iterable[str], schema: Mapping[str, Any]) -> str:
 
 def limit_messages(server: MCPServer[Any]) -> None:
     """Add the middleware that logs and limits messages, around all other middleware of the server."""
-    server.middleware[:0] = [observe_message, brief_errors, bounded_texts(server)]
+    server.middleware[:0] = [observe_message, brief_errors]
 
 
 async def brief_errors(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
