@@ -38,47 +38,43 @@ MARKUP = str.maketrans({"[": "(", "]": ")", "<": "(", ">": ")", "`": "'", '"': "
 
 DOUBT = "The change may have been made or not: read the record before you try again."
 OWNER = "The owner of this connector must"
+MISFIT = ("does not take such a request", f"{OWNER} fit upstream.py to it.")
+CONFLICT = ("reports a conflict", "Read the record again before you try again.")
+TOO_LARGE = ("finds the request too large", "Send less.")
 WORDS = {
     401: ("refuses the credential", "Do not try again: a person must check it."),
     402: ("asks for a payment", "Do not try again: a person must check the account."),
     403: ("does not allow this", "Do not try again: a person must check what the credential may do."),
     407: ("is behind a proxy that refuses the credential", "Do not try again: a person must check it."),
-    405: ("does not take such a request", f"{OWNER} fit upstream.py to it."),
     406: ("does not answer with JSON", f"{OWNER} check UPSTREAM_URL."),
-    409: ("reports a conflict", "Read the record again before you try again."),
-    412: ("reports a conflict", "Read the record again before you try again."),
-    413: ("finds the request too large", "Send less."),
-    414: ("finds the request too large", "Send less."),
-    415: ("does not take such a request", f"{OWNER} fit upstream.py to it."),
-    501: ("does not take such a request", f"{OWNER} fit upstream.py to it."),
+    **dict.fromkeys((409, 412), CONFLICT),
+    **dict.fromkeys((413, 414), TOO_LARGE),
+    **dict.fromkeys((405, 415, 501), MISFIT),
 }
 
 
 def sentence(path: str, status: int, headers: Mapping[str, str], said: str, repeatable: bool) -> str:
     """What an error means and what to do. `said` is the API's own reason: `: "…"`, or nothing."""
+    if status < 400:
+        return (
+            f"The upstream API redirects elsewhere ({status}). Use an id that a search returned; "
+            "if it was one, the owner of this connector must check UPSTREAM_URL."
+        )
     seconds = wait(status, headers)
     if seconds is None and status in BUSY:
         seconds = 60.0
     done = status >= 500 and status != 503 and not repeatable  # perhaps
     if seconds is not None and not done:
-        return f"The upstream API is busy ({status}){said}. {advice(seconds)}"
-    if status in {404, 410}:
+        what, remedy = "is busy", advice(seconds)
+    elif status in {404, 410}:
         if isinstance(path, Path) and path.template != path:
             return f"There is no such record ({status}){said}. Search for it first."
-        remedy = f"{OWNER} check UPSTREAM_URL and upstream.py."
-        return f"The upstream API has no path {template(path)} ({status}){said}. {remedy}"
-    if status in WORDS:
-        what, remedy = WORDS[status]
-        return f"The upstream API {what} ({status}){said}. {remedy}"
-    if status >= 500:
-        retry = "Try again in a minute, or tell its owner."
-        return f"The upstream API has a fault ({status}){said}. {DOUBT if done else retry}"
-    if status >= 400:
-        return f"The upstream API refuses the request ({status}){said}. Correct it and try again."
-    return (
-        f"The upstream API redirects elsewhere ({status}). Use an id that a search returned; "
-        f"if it was one, {OWNER[0].lower()}{OWNER[1:]} check UPSTREAM_URL."
-    )
+        what, remedy = f"has no path {template(path)}", f"{OWNER} check UPSTREAM_URL and upstream.py."
+    elif status >= 500 and status not in WORDS:
+        what, remedy = "has a fault", DOUBT if done else "Try again in a minute, or tell its owner."
+    else:
+        what, remedy = WORDS.get(status, ("refuses the request", "Correct it and try again."))
+    return f"The upstream API {what} ({status}){said}. {remedy}"
 
 
 def wait(status: int, headers: Mapping[str, str]) -> float | None:
@@ -92,9 +88,7 @@ def wait(status: int, headers: Mapping[str, str]) -> float | None:
     longest = max((value for value in asked if value is not None), default=None)
     if longest or (longest == 0 and (status in BUSY or status >= 500)):  # without a wait, other refusals are final
         return longest
-    if status in {403, 429, 503} and (resets := list(quota_resets(headers))):
-        return max(resets)
-    return None
+    return max(quota_resets(headers), default=None) if status in {403, 429, 503} else None
 
 
 def quota_resets(headers: Mapping[str, str]) -> Iterator[float]:
@@ -150,14 +144,9 @@ def advice(seconds: float) -> str:
     whole = max(1, math.ceil(seconds))
     if whole <= 90:
         return f"Try again in {whole} second{'s' if whole > 1 else ''}."
-    if whole <= PATIENCE:
-        return f"Try again in {math.ceil(whole / 60)} minutes."
-    amount = f"{math.ceil(whole / 60)} minutes"
-    if whole > 90 * 60:
-        amount = f"{math.ceil(whole / 3600)} hours"
-    if whole > 36 * 3600:
-        amount = f"{math.ceil(whole / (24 * 3600))} days"
-    return f"Try again later, in about {amount}."
+    unit, length = ("days", 86400) if whole > 36 * 3600 else ("hours", 3600) if whole > 90 * 60 else ("minutes", 60)
+    when = "in" if whole <= PATIENCE else "later, in about"
+    return f"Try again {when} {math.ceil(whole / length)} {unit}."
 
 
 def reason(headers: Mapping[str, str], content: bytes, secrets: Iterable[str] = ()) -> str:
