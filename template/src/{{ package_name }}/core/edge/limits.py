@@ -43,9 +43,7 @@ class Refused(Exception):
 
 def as_json_rpc(refused: Refused) -> Response:
     error = {"jsonrpc": "2.0", "id": None, "error": {"code": refused.code, "message": refused.why}}
-    headers = {"Retry-After": "5"} if refused.status == 503 else {}
-    if refused.status == 408:
-        headers["Connection"] = "close"
+    headers = {408: {"Connection": "close"}, 503: {"Retry-After": "5"}}.get(refused.status)
     return JSONResponse(error, refused.status, headers)
 
 

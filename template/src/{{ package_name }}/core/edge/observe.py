@@ -27,6 +27,7 @@ PLAIN = re.compile(r"[\w./:@*+-]+", re.ASCII)
 LONGEST = 64  # characters of a value that the caller chose
 HEALTH = "/health/"
 REFUSED = {401: "refused_401", 403: "refused_403", 421: "refused_host", 429: "refused_429", 503: "unavailable"}
+LEVELS = {"error": logging.ERROR} | dict.fromkeys(("ok", "input_required", "tool_error", "cancelled"), logging.INFO)
 
 MAX_RECORD = 4_000  # characters of one record, including its traceback
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -94,10 +95,11 @@ class Observe:
             record.setdefault("caller", fingerprint(scope["client"][0] if scope.get("client") else ""))
             if left and not whole:
                 record["outcome"] = "cancelled"
-            record.setdefault("outcome", REFUSED.get(status) or ended(status))
+            usual = "ok" if status < 400 else "invalid" if status < 500 else "error"
+            record.setdefault("outcome", REFUSED.get(status, usual))
             if not scope["path"].startswith(HEALTH) or status >= 400:
-                usual = found_out and "method" not in record
-                level = logging.INFO if usual else LEVELS.get(record["outcome"], logging.WARNING)
+                quiet = found_out and "method" not in record
+                level = logging.INFO if quiet else LEVELS.get(record["outcome"], logging.WARNING)
                 requests.log(level, "%s", line(scope, record, status, time.perf_counter() - began))
 
 
@@ -109,13 +111,6 @@ def finds_out(answer: Message) -> bool:
     """
     challenges = [value for name, value in answer.get("headers", ()) if name.lower() == b"www-authenticate"]
     return answer["status"] in (404, 405) or (answer["status"] == 401 and not any(b"error=" in c for c in challenges))
-
-
-def ended(status: int) -> str:
-    return "ok" if status < 400 else "invalid" if status < 500 else "error"
-
-
-LEVELS = {"error": logging.ERROR} | dict.fromkeys(("ok", "input_required", "tool_error", "cancelled"), logging.INFO)
 
 
 def line(scope: Scope, record: dict[str, Any], status: int, seconds: float) -> str:
@@ -164,31 +159,23 @@ class Lines(logging.Formatter):
     """Escapes control characters, and shortens long records in the middle: the end of a traceback matters most."""
 
     def format(self, record: logging.LogRecord) -> str:
-        begin = logging.Formatter.format(self, stripped(record, cut(record.getMessage(), MAX_RECORD)))
-        text = escaped(begin)
+        bare = {"msg": cut(record.getMessage()), "args": (), "exc_info": None, "exc_text": None, "stack_info": None}
+        text = escaped(super().format(logging.makeLogRecord(record.__dict__ | bare)))
         if record.exc_info and record.exc_info[0]:
-            trace = cut(self.formatException(record.exc_info), MAX_RECORD)
-            text += MARGIN + MARGIN.join(map(escaped, trace.split("\n")))
-        return cut(text, MAX_RECORD)
-
-
-def stripped(record: logging.LogRecord, message: str) -> logging.LogRecord:
-    """A copy of the record that has only its message, without a traceback."""
-    copy = logging.makeLogRecord(record.__dict__)
-    copy.msg, copy.args, copy.exc_info, copy.exc_text, copy.stack_info = message, (), None, None, None
-    return copy
+            text += MARGIN + MARGIN.join(map(escaped, cut(self.formatException(record.exc_info)).split("\n")))
+        return cut(text)
 
 
 def escaped(text: str) -> str:
     return CONTROL.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
 
-def cut(text: str, most: int) -> str:
-    if len(text) <= most:
+def cut(text: str) -> str:
+    if len(text) <= MAX_RECORD:
         return text
     note = f" … ({len(text):,} characters) … "
-    head = (most - len(note)) // 2
-    return text[:head] + note + text[len(text) - (most - len(note) - head) :]
+    kept = MAX_RECORD - len(note)
+    return text[: kept // 2] + note + text[kept // 2 - kept :]
 
 
 def configure(level: str) -> None:

@@ -20,15 +20,12 @@ async def live(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-async def always() -> bool:
-    """Readiness of a connector that needs nothing to check its callers."""
-    return True
-
-
 def readiness(
-    ready: Callable[[], Awaitable[bool]] = always, *, upstream: Callable[[], Awaitable[Mapping[str, str]]] | None = None
+    ready: Callable[[], Awaitable[bool]] | None = None,
+    *,
+    upstream: Callable[[], Awaitable[Mapping[str, str]]] | None = None,
 ) -> Callable[[Request], Awaitable[Response]]:
-    """200 while `ready`, else 503.
+    """200 while `ready`, else 503. A connector that needs nothing to check its callers is always ready.
 
     The state of the upstream API is reported beside it and never changes the status: no other replica could help.
     """
@@ -42,7 +39,7 @@ def readiness(
                 before, known = known, False
                 with suppress(TimeoutError):
                     async with asyncio.timeout(WITHIN):
-                        known = await ready()
+                        known = await ready() if ready else True
                 until = time.monotonic() + FRESH
                 if known != before:
                     logger.warning("ready again" if known else "not ready: calls get a 503")
