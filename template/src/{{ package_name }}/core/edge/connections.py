@@ -31,6 +31,13 @@ HEALTH = b"/health/"
 EVERYWHERE = ["::", "0.0.0.0"]  # noqa: S104
 Address = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 ABSENT = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+REASONS = {
+    errno.EADDRINUSE: "PORT is {port}, which another process uses; stop that process or choose another port",
+    errno.EACCES: "PORT is {port}, for which this user lacks the right; choose a port over 1023",
+    errno.EADDRNOTAVAIL: "HOST is {name}, not an address of this machine; use 127.0.0.1, or :: for all addresses",
+    errno.EAFNOSUPPORT: "HOST is {name}, and this machine has no IPv6; use 0.0.0.0",
+}
+OTHER = "HOST is {name} and PORT is {port}, where it cannot listen ({error}); choose others"
 
 
 class Connection(HttpToolsProtocol):
@@ -199,22 +206,14 @@ def bind(family: socket.AddressFamily, address: Address) -> socket.socket:
 def addresses(name: str, port: int) -> list[tuple[socket.AddressFamily, Address]]:
     try:
         found = [
-            socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            place
             for host in (EVERYWHERE if name == "::" else [name])
+            for place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         ]
     except OSError as error:
         raise CannotListen(f"HOST is {name}, which cannot be resolved ({error.strerror}); use an IP address") from error
-    return [(family, address) for several in found for family, _, _, _, address in several]
+    return [(family, address) for family, _, _, _, address in found]
 
 
 def reason(name: str, port: int, error: OSError) -> str:
-    match error.errno:
-        case errno.EADDRINUSE:
-            return f"PORT is {port}, which another process uses; stop that process or choose another port"
-        case errno.EACCES:
-            return f"PORT is {port}, for which this user lacks the right; choose a port over 1023"
-        case errno.EADDRNOTAVAIL:
-            return f"HOST is {name}, which is not an address of this machine; use 127.0.0.1, or :: for all addresses"
-        case errno.EAFNOSUPPORT:
-            return f"HOST is {name}, and this machine has no IPv6; use 0.0.0.0"
-    return f"HOST is {name} and PORT is {port}, where it cannot listen ({error.strerror}); choose others"
+    return REASONS.get(error.errno or 0, OTHER).format(name=name, port=port, error=error.strerror)

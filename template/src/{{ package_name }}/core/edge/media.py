@@ -109,7 +109,7 @@ def as_json(send: Send) -> Send:
         if not events:
             return await send(message)
         *whole, unread = BOUNDARY.split(unread + message.get("body", b""))
-        response = next(filter(is_response, map(data_of, whole)), response)
+        response = next(filter(None, map(response_in, whole)), response)
         more = message.get("more_body", False)
         if more and response:
             return  # the end of the stream is all that is missing
@@ -191,12 +191,8 @@ def with_type(start: Message, media: bytes) -> Message:
     return {**start, "headers": [*kept, (b"content-type", media)]}
 
 
-def data_of(event: bytes) -> bytes:
-    """The data of an event; empty for a comment."""
+def response_in(event: bytes) -> bytes:
+    """The data of an event if it is a JSON-RPC response, else nothing; notifications and requests name a method."""
     lines = (line.partition(b":") for line in event.splitlines())
-    return b"\n".join(value.removeprefix(b" ") for name, _, value in lines if name == b"data")
-
-
-def is_response(data: bytes) -> bool:
-    """Whether the data of an event is a JSON-RPC response; notifications and requests name a method."""
-    return bool(data) and "method" not in json.loads(data)
+    data = b"\n".join(value.removeprefix(b" ") for name, _, value in lines if name == b"data")
+    return data if data and "method" not in json.loads(data) else b""
