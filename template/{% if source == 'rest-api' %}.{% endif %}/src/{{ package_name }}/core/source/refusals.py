@@ -38,18 +38,15 @@ MARKUP = str.maketrans({"[": "(", "]": ")", "<": "(", ">": ")", "`": "'", '"': "
 
 DOUBT = "The change may have been made or not: read the record before you try again."
 OWNER = "The owner of this connector must"
-MISFIT = ("does not take such a request", f"{OWNER} fit upstream.py to it.")
-CONFLICT = ("reports a conflict", "Read the record again before you try again.")
-TOO_LARGE = ("finds the request too large", "Send less.")
 WORDS = {
     401: ("refuses the credential", "Do not try again: a person must check it."),
     402: ("asks for a payment", "Do not try again: a person must check the account."),
     403: ("does not allow this", "Do not try again: a person must check what the credential may do."),
     407: ("is behind a proxy that refuses the credential", "Do not try again: a person must check it."),
     406: ("does not answer with JSON", f"{OWNER} check UPSTREAM_URL."),
-    **dict.fromkeys((409, 412), CONFLICT),
-    **dict.fromkeys((413, 414), TOO_LARGE),
-    **dict.fromkeys((405, 415, 501), MISFIT),
+    **dict.fromkeys((409, 412), ("reports a conflict", "Read the record again before you try again.")),
+    **dict.fromkeys((413, 414), ("finds the request too large", "Send less.")),
+    **dict.fromkeys((405, 415, 501), ("does not take such a request", f"{OWNER} fit upstream.py to it.")),
 }
 
 
