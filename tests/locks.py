@@ -79,9 +79,7 @@ def version(name: str) -> str:
 def main(check: bool) -> int:
     with tempfile.TemporaryDirectory() as folder:
         made = make(Path(folder))
-        stale = [
-            place for place, new in made.items() if not place.exists() or new.read_bytes() != place.read_bytes()
-        ]
+        stale = [place for place, new in made.items() if not place.exists() or new.read_bytes() != place.read_bytes()]
         if not check:
             for place in stale:
                 shutil.copy(made[place], place)

@@ -1,6 +1,7 @@
 """The versions that the tests run connectors with. A rendered connector has none: its owner's `uv sync` finds them."""
 
 import re
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -19,3 +20,18 @@ def pins(name: str) -> list[str]:
 def within(name: str) -> list[str]:
     """Options of `uv lock` and `uv sync` that resolve to these versions, and leave no trace of that in uv.lock."""
     return [option for pin in pins(name) for option in ("--upgrade-package", pin)]
+
+
+# As uv, with the versions that the tests pin wherever it makes a uv.lock from nothing.
+UV = """#!/bin/sh
+case "$1" in lock | sync) [ -f uv.lock ] || set -- "$@" {options} ;; esac
+exec {uv} "$@"
+"""
+
+
+def program(folder: Path, name: str = "base") -> Path:
+    """Put a `uv` there that finds these versions: commands of documents and pipelines then run as they stand."""
+    uv = folder / "uv"
+    uv.write_text(UV.format(options=" ".join(within(name)), uv=Path(sys.executable).with_name("uv")))
+    uv.chmod(0o755)
+    return uv
