@@ -261,6 +261,24 @@ def test_without_dockerignore_and_with_all_copied_the_secrets_are_found(
         has_no_secrets(planted)
 
 
+NO_LOCK = "There is no uv.lock: run `uv sync`, and commit the uv.lock that it makes."
+
+
+def test_without_a_lock_the_build_says_what_to_do(docker: Docker, rendered: Rendered) -> None:
+    done = docker.run("build", "--network=host", rendered(CHOSEN["none"]))
+    assert done.returncode != 0
+    assert NO_LOCK in done.stderr
+
+
+def test_a_lock_that_does_not_fit_is_refused(docker: Docker, locked: Rendered, tmp_path: Path) -> None:
+    project = shutil.copytree(locked(CHOSEN["none"]), tmp_path / "project")
+    file = project / "pyproject.toml"
+    file.write_text(file.read_text().replace("dependencies = [", 'dependencies = [\n    "six<2",', 1))
+    done = docker.run("build", "--network=host", project)
+    assert done.returncode != 0
+    assert "needs to be updated, but `--locked` was provided" in done.stderr
+
+
 # What tells two builds apart: the time at which uv read the source.
 VARIES = re.compile(r"dist-info/(uv_cache\.json|RECORD)$|\.pyc$")
 
