@@ -6,7 +6,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from mcp_connector import check
+from mcp_connector import check, locks
 from mcp_connector.command import door
 
-sys.exit(door(check))
+status = door(check)
+locks.serve_weekly_job_of_1_x(Path.cwd())
+sys.exit(status)

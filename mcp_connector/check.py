@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from . import locks
 from .recorded import (
     ANSWERS_FILE,
     Answers,
@@ -280,6 +281,19 @@ def edited_deletions(update: Update) -> tuple[list[str], bool]:
     return [path for path in update.deleted if commits(f":(literal){path}") - updates], True
 
 
+def successors(update: Update, accepted: set[str]) -> list[str]:
+    """What is left to do about the locks of 1.x, where this update deleted them."""
+    if not set(locks.GONE) & {*update.deleted}:
+        return []
+    own = git("show", f"{update.since}:./{locks.OWN}", cwd=update.project) if locks.OWN in update.deleted else ""
+    try:
+        git("check-ignore", "--quiet", "--no-index", "uv.lock", cwd=update.project)
+        ignored = True
+    except Problem:
+        ignored = False
+    return locks.left(update.project, own, ignored, accepted)
+
+
 def lost_lines(update: Update) -> list[str]:
     """Changed files without the lines that their owner had added, where no such line is left in any of them.
 
@@ -437,8 +451,9 @@ def check(project: Path, since: str, answers_file: str | None, accepted: set[str
             f"Answers changed: {listed(changed)}. An update replaces an answer that is no longer valid. If you asked "
             f"for the change, accept it: {accept(changed)}"
         )
+    wrong += successors(update, accepted)
     lost, known = edited_deletions(update)
-    if lost := [path for path in lost if path not in accepted]:
+    if lost := [path for path in lost if path not in accepted and path not in locks.GONE]:
         wrong.append(
             f"Deleted with your edits: {listed(lost)}. Read what is gone with "
             f"git show {pasted(f'{since}:./{lost[0]}')} and move what you need, then accept the rest: {accept(lost)}"
