@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mcp_connector import fleet
+from mcp_connector import fleet, renders
 
 from . import releasing, rendering
 from .conftest import TAG, once
@@ -105,15 +105,12 @@ def test_drift_is_what_the_template_owns(checkouts: Path) -> None:
 
 
 def test_seeds_are_what_copier_leaves_to_the_owner(repository: Path) -> None:
-    connector = fleet.Connector("crm", Path("x"), True, {"_commit": TAG})
-    assert (
-        fleet.seeds(repository, connector) == yaml.safe_load((repository / "copier.yml").read_text())["_skip_if_exists"]
-    )
+    skipped = yaml.safe_load((repository / "copier.yml").read_text())["_skip_if_exists"]
+    assert renders.seeds(repository, TAG) == skipped
 
 
 def test_seeds_of_the_first_releases_are_what_updates_exclude() -> None:
-    connector = fleet.Connector("crm", Path("x"), True, {"_commit": COMMITS["v0.1.0"]})
-    assert fleet.seeds(rendering.ROOT, connector) == [
+    assert renders.seeds(rendering.ROOT, COMMITS["v0.1.0"]) == [
         "src/*/tools",
         "src/*/upstream.py",
         "src/*/stand_in.py",
