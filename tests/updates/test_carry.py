@@ -14,9 +14,9 @@ import pytest
 
 from mcp_connector import carry
 
-from . import releasing, rendering
-from .conftest import once
-from .rendering import commit, git, release
+from ..conftest import once
+from ..lib import releasing, rendering
+from ..lib.rendering import commit, git, release
 
 DOOR = [rendering.ROOT / "hooks/check_update.py"]
 TOOL = ["-m", "mcp_connector", "check"]
