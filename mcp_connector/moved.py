@@ -6,7 +6,7 @@ from pathlib import Path
 
 from . import carry, release
 from .imports import Moves, Stale, stale
-from .recorded import Problem, git, names, shown
+from .recorded import Problem, git, names, shown, source_of
 from .report import WHOLE, Report, accept, listed, pasted
 from .update import Update
 
@@ -113,10 +113,12 @@ def find(update: Update, found: Report, both: release.Sides | None, carrying: bo
         sorted({edit.file for edit in found.moved if edit.state == state} - accepted) for state in ("free", "left")
     )
     if free:
-        since = "" if update.at_head() else f" --since {pasted(update.since)}"
+        after = "before the commit, or with --since HEAD~1 after it"
+        if not update.at_head():
+            after = f"--since {pasted(update.since)}, and commit what it writes"
         left.append(
-            f"The release moved files, and your edits in them can be carried along: {listed(free)}. Run mcp-connector "
-            f"check --carry{since}, and commit what it writes. If you do not need them, accept that: {accept(free)}"
+            f"The release moved files, and your edits in them can be carried along: {listed(free)}. Run "
+            f"{tool(update)} check --carry {after}. If you do not need them, accept that: {accept(free)}"
         )
     if stuck:
         left.append(
@@ -126,6 +128,13 @@ def find(update: Update, found: Report, both: release.Sides | None, carrying: bo
     if found.imports:
         left.append(f"These lines name modules that are not there: {'; '.join(map(said, found.imports))}.")
     return left
+
+
+def tool(update: Update) -> str:
+    """The command of the release updated to."""
+    url = source_of(update.after)
+    where = pasted(f"git+{url}@{update.after.get('_commit')}")
+    return f"uvx --from {where} mcp-connector" if url.startswith("https://") else "mcp-connector"
 
 
 def said(one: Stale) -> str:

@@ -328,7 +328,7 @@ def test_a_weekly_job_of_an_older_release_shows_what_can_be_carried_and_writes_n
     assert status == 1
     assert states(found) == [f"free {place}" for place in WHOLE]
     [left] = found["left"]
-    assert "Run mcp-connector check --carry, and commit what it writes." in left
+    assert f"Run uvx --from git+{releasing.URL}@{NEW} mcp-connector check --carry before the commit, or with" in left
     assert rendering.files(project / "src") == before
 
 
@@ -338,7 +338,7 @@ def test_after_the_commit_edits_are_carried_on_request_alone(updated: Updated) -
     before = rendering.files(project / "src")
     status, found = check(project, "--since=HEAD~1")
     assert status == 1
-    assert "Run mcp-connector check --carry --since 'HEAD~1', and commit what it writes." in found["left"][0]
+    assert "mcp-connector check --carry --since 'HEAD~1', and commit what it writes." in found["left"][0]
     assert rendering.files(project / "src") == before
     assert check(project, "--since=HEAD~1", "--carry")[0] == 0
     commit(project, "Ours, carried")
