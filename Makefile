@@ -78,12 +78,12 @@ tags: ## Give this clone the tag of every release: Copier finds releases by thei
 $(UV):
 	python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target .tools uv==$(UV_VERSION)
 
-$(ENV): requirements.lock $(wildcard locks/*/requirements-dev.lock) | $(UV)
+$(ENV): requirements.lock $(wildcard locks/*.lock) | $(UV)
 	$(UV) venv --quiet --clear --python ">=3.11" .venv
 	$(UV) pip sync --quiet --compile-bytecode --require-hashes requirements.lock
 	for set in base proxy; do \
 	  $(UV) venv --quiet --clear --python ">=3.11" .venv/$$set && \
-	  $(UV) pip sync --quiet --compile-bytecode --require-hashes --python .venv/$$set locks/$$set/requirements-dev.lock || exit 1; \
+	  $(UV) pip sync --quiet --compile-bytecode --require-hashes --python .venv/$$set locks/$$set.lock || exit 1; \
 	done
 	touch $@
 

@@ -11,7 +11,7 @@ import re
 import shlex
 from pathlib import Path
 
-from . import moved
+from . import locks, moved
 from .recorded import Answers, Problem, Value, answers, credential, git, names, order, put, shown, source_of, untagged
 from .release import Sides
 from .report import FORMATS, Report, accept, listed, pasted, step
@@ -165,12 +165,11 @@ def edited_deletions(update: Update, both: Sides | None) -> tuple[list[str], boo
     A file of the release before is compared with it, if that was rendered. Else history tells: an owner's commit is one
     that leaves the answers file alone, because each copy and update writes it.
     """
-    gone = [path for path in update.deleted if not re.fullmatch(r"requirements.*\.lock", path)]  # made, not written
-    if not gone:
+    if not update.deleted:
         return [], True
     known = both.old if both else {}
-    edited = [path for path in gone if path in known and not update.had(path, known[path])]
-    rest = [path for path in gone if path not in known]
+    edited = [path for path in update.deleted if path in known and not update.had(path, known[path])]
+    rest = [path for path in update.deleted if path not in known]
     if not rest or git("rev-parse", "--is-shallow-repository", cwd=update.project).strip() == "true":
         return edited, not rest
 
@@ -179,7 +178,20 @@ def edited_deletions(update: Update, both: Sides | None) -> tuple[list[str], boo
 
     updates = commits(update.answers_file)
     owned = {*edited, *(path for path in rest if commits(f":(literal){path}") - updates)}
-    return [path for path in gone if path in owned], True
+    return [path for path in update.deleted if path in owned], True
+
+
+def successors(update: Update, accepted: set[str]) -> list[str]:
+    """What is left to do about the locks of 1.x, where this update deleted them."""
+    if not set(locks.GONE) & {*update.deleted}:
+        return []
+    own = git("show", f"{update.since}:./{locks.OWN}", cwd=update.project) if locks.OWN in update.deleted else ""
+    try:
+        git("check-ignore", "--quiet", "--no-index", "uv.lock", cwd=update.project)
+        ignored = True
+    except Problem:
+        ignored = False
+    return locks.left(update.project, own, ignored, accepted)
 
 
 def lost_lines(update: Update) -> list[str]:
@@ -250,9 +262,10 @@ def check(
         )
     wrong += moved.package(update, accepted)
     wrong += moved.find(update, found, both, update.at_head() if carrying is None else carrying, accepted)
-    carried = {edit.file for edit in found.moved}
+    wrong += successors(update, accepted)
+    said = {*accepted, *locks.GONE, *(edit.file for edit in found.moved)}
     lost, known = edited_deletions(update, both)
-    if lost := [path for path in lost if path not in accepted | carried]:
+    if lost := [path for path in lost if path not in said]:
         wrong.append(
             f"Deleted with your edits: {listed(lost)}. Read what is gone with "
             f"git show {pasted(f'{since}:./{lost[0]}')} and move what you need, then accept the rest: {accept(lost)}"

@@ -50,7 +50,7 @@ MAIN = ("auth_mode", "hosting", "source", "ci")  # what the table has room for
 SKIPPED = {"node_modules", "venv", "__pycache__", "site-packages"}
 # Here an owner adds lines by design (CONTRIBUTING.md), so only the template's lines count.
 SHARED = ("pyproject.toml", "README.md", ".gitignore", ".env.example", "src/*/settings.py")
-LOCKS = ("requirements.lock", "requirements-dev.lock")  # made again when the owner adds a dependency
+LOCKS = ("requirements.lock", "requirements-dev.lock")  # up to 1.2.0; made again when the owner adds a dependency
 
 
 @dataclass
