@@ -9,7 +9,7 @@ from mcp.server import MCPServer
 
 from ...settings import Settings
 from ...tools import register
-from ..edge.state_keys import token_owner
+from ..edge.protocol import token_owner
 from ..parts import Auth
 from . import key_commands
 from .guard import POLICY, Authenticate, challenge

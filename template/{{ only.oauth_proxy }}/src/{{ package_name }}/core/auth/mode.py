@@ -12,7 +12,7 @@ from ...settings import Settings
 from .. import outbound
 from ..asking import Failed
 from ..edge.public import PublicDocuments
-from ..edge.state_keys import token_owner
+from ..edge.protocol import token_owner
 from ..parts import Auth, NotReady
 from .guard import NO_DEVELOPMENT, ResourceServer, check_issuer
 from .probe import challenged

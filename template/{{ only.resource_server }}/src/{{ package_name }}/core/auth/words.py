@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
 
-from ..fields import LOOPBACK, host
+from ..fields import LOOPBACK, url_host
 
 
 def https_url(value: str) -> str:
     try:
         url = urlsplit(value)
-        usable = value.isprintable() and " " not in value and host(url).encode("idna") and url.port != 0
+        usable = value.isprintable() and " " not in value and url_host(url).encode("idna") and url.port != 0
     except ValueError:
         usable = False
     if not usable or url.scheme not in {"http", "https"} or url.query or url.fragment or "@" in url.netloc:
