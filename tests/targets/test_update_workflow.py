@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from ..conftest import TAG, once
-from ..lib import releasing, rendering
+from ..lib import releasing, rendering, updating
 from ..lib.models.renovate import Renovate
 from ..lib.releasing import LATER, NEXT, URL
 from ..lib.rendering import Installed, Rendered, commit, git
@@ -754,6 +754,45 @@ def test_what_git_shows_of_names_does_not_stop_an_update(connector: Connector) -
     outcome = connector.run(prepare=leave, MADE="")
     assert outcome.status == 0, outcome.said
     assert_proposed(connector, outcome)
+
+
+# ------------------------------------------------------------------------------------- the weekly job of release 1.2.0
+
+
+@pytest.fixture
+def older(shared: Path, tmp_path: Path, ci: str) -> Connector:
+    """A connector of 1.2.0, whose own jobs bring the working tree."""
+
+    def make() -> None:
+        updating.history(releases, "v1.999.0")
+        rendering.copy_working_tree(releases)  # also the changelog, and the tool that the jobs run
+        rendering.release(releases, TAG)
+
+    releases, start = shared / "with-1.2.0", shared / "update_workflow" / f"{ci}-v1.2.0"
+    once(releases, make)
+
+    def copy() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            releasing.served(releases, shared / "update_workflow" / "cache", patch)
+            releasing.start(start, f"--data=ci={ci}", version="v1.2.0")
+
+    return Connector(tmp_path, once(start, copy), releases, ci)
+
+
+@every_pipeline
+def test_the_job_of_1_2_0_proposes_2_0_and_says_what_to_do(older: Connector) -> None:
+    """It copies three files after its checks, of which the release has none any more."""
+    older.person(lambda project: (project / "requirements-own.lock").write_text("tenacity==9.1.2\n"))
+    outcome = older.run(CI="true")
+    assert outcome.draft, outcome.said
+    assert outcome.title == f"Update to template {TAG}"
+    said = re.sub(r"\n +", " ", outcome.body)
+    assert "run uv sync, and commit the uv.lock that it makes" in said
+    assert "requirements-own.lock is gone, with tenacity==9.1.2." in said
+    for name in ("requirements.lock", "requirements-dev.lock", "requirements-own.lock"):
+        assert f"Delete {name}: only this weekly job of 1.x still needs it." in said
+        assert older.show(f"{BRANCH}:{name}").startswith("# Delete this file")
+    assert "uv.txt" in older.show(f"{BRANCH}:")
 
 
 # ------------------------------------------------------------------------------------------------ what a request says
