@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from pytest_copie.plugin import Copie
 
 from .lib import rendering
 
@@ -55,10 +56,17 @@ def compiled_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def template(_isolated: None, shared: Path) -> Path:
+def template(_isolated: None, shared: Path, pytestconfig: pytest.Config) -> Path:
     """The working tree as a repository with one release."""
     target = shared / "template"
+    pytestconfig.option.template = str(target)  # what pytest-copie renders, too
     return once(target, lambda: rendering.snapshot(target, TAG))
+
+
+@pytest.fixture
+def copie(template: Path, copie: Copie) -> Copie:
+    """For a test that needs a render and nothing else. Where it cannot serve: docs/decisions/0009-tests-render.md."""
+    return copie
 
 
 def renders(template: Path, shared: Path) -> rendering.Rendered:
@@ -86,6 +94,34 @@ def installed(
         site = shared / "installed" / project.parent.name / project.name
         once(site, lambda: rendering.environment(project, site))
         return project, rendering.variables(project, site)
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def lock(shared: Path) -> rendering.Lock:
+    """Makes the uv.lock of a project, as its owner's first `uv sync` does, in a tenth of the time."""
+
+    def put(project: Path) -> Path:
+        known = shared / "locked" / rendering.lock_set(project) / "uv.lock"
+
+        def make() -> None:
+            shutil.copy(project / "pyproject.toml", known.parent)
+            rendering.lock(known.parent)
+
+        return rendering.lock(project, once(known, make))
+
+    return put
+
+
+@pytest.fixture(scope="session")
+def locked(rendered: rendering.Rendered, lock: rendering.Lock, shared: Path) -> rendering.Rendered:
+    """Gives the connector for these answers with a uv.lock, ready to be committed. Tests must not change it."""
+
+    def get(answers: Mapping[str, str]) -> Path:
+        project = rendered(answers)
+        target = shared / "with-lock" / project.parent.name / project.name
+        return once(target, lambda: lock(shutil.copytree(project, target)))
 
     return get
 

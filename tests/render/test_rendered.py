@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pytest_copie.plugin import Copie
 
 from ..conftest import once
 from ..lib import rendering
@@ -57,7 +58,7 @@ def test_these_are_the_checks_of_the_pipeline(rendered: Callable[[Mapping[str, s
     answers = {"auth_mode": "none", "hosting": "compose", "source": "blank", "ci": "github"}
     workflow = yaml.safe_load((rendered(answers) / ".github/workflows/ci.yml").read_text())
     commands = [step["run"] for step in workflow["jobs"]["check"]["steps"] if "run" in step]
-    assert [command for command in commands if "\n" not in command] == list(CHECKS)
+    assert [command for command in commands if "\n" not in command] == [f"uv run {check}" for check in CHECKS]
 
 
 # ------------------------------------------------------------------------------------------------- planted errors
@@ -270,9 +271,11 @@ def test_a_render_with_names_at_the_limit_works(
 
 
 @pytest.mark.parametrize("name", ["L\u2019Oréal", "Iş\u0131k"], ids=ascii)
-def test_letters_that_resemble_others_pass_the_linter(template: Path, tmp_path: Path, name: str) -> None:
-    answers = {"project_name": name, "auth_mode": "none", "hosting": "compose"}
-    project = rendering.render(template, tmp_path / "project", answers)
+def test_letters_that_resemble_others_pass_the_linter(copie: Copie, tmp_path: Path, name: str) -> None:
+    result = copie.copy({"project_name": name, "auth_mode": "none", "hosting": "compose"})
+    assert result.exception is None
+    project = result.project_dir
+    assert project is not None
     accepted, said = judge(
         "ruff check .", project, {"PATH": f"{rendering.python(project).parent}:{os.environ['PATH']}"}, tmp_path
     )

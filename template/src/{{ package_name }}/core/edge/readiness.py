@@ -1,4 +1,4 @@
-"""Whether this process is ready for calls."""
+"""What platforms ask: whether this process is alive, and whether it is ready for calls."""
 
 import asyncio
 import logging
@@ -15,15 +15,17 @@ WITHIN = 2.0  # seconds for an answer about readiness
 FRESH = 1.0  # seconds for which the answer counts, however many probes arrive
 
 
-async def always() -> bool:
-    """Readiness of a connector that needs nothing to check its callers."""
-    return True
+async def live(_: Request) -> Response:
+    """200 while the process can answer."""
+    return JSONResponse({"status": "ok"})
 
 
 def readiness(
-    ready: Callable[[], Awaitable[bool]] = always, *, upstream: Callable[[], Awaitable[Mapping[str, str]]] | None = None
+    ready: Callable[[], Awaitable[bool]] | None = None,
+    *,
+    upstream: Callable[[], Awaitable[Mapping[str, str]]] | None = None,
 ) -> Callable[[Request], Awaitable[Response]]:
-    """200 while `ready`, else 503.
+    """200 while `ready`, else 503. A connector that needs nothing to check its callers is always ready.
 
     The state of the upstream API is reported beside it and never changes the status: no other replica could help.
     """
@@ -37,7 +39,7 @@ def readiness(
                 before, known = known, False
                 with suppress(TimeoutError):
                     async with asyncio.timeout(WITHIN):
-                        known = await ready()
+                        known = await ready() if ready else True
                 until = time.monotonic() + FRESH
                 if known != before:
                     logger.warning("ready again" if known else "not ready: calls get a 503")
