@@ -90,7 +90,7 @@ ROW = {  # what a row must say, and what it may
     "auth_mode": (
         {"caller", "sends", "logged"},
         {
-            *("guarded", "scoped", "counted", "resource_server", "proxied", "locks", "personal"),
+            *("guarded", "scoped", "counted", "resource_server", "proxied", "personal"),
             *("commands", "variables", "secrets", "dependencies"),
         },
     ),
