@@ -62,7 +62,7 @@ def follow(template: Path, name: str) -> None:
     shutil.copytree(TOYS / name, template, dirs_exist_ok=True)
     [row] = blocks(toy.chapter, "markdown")
     last = rendering.choices(toy.question)[-1]
-    put_after(template / "README.md", row, rf"^\|.*\| .*`{last}`.* \|.*\n")
+    put_after(template / "README.md", row, rf"^\| (?:`\w+` )?\| [^|]*`{last}`[^|]* \|.*\n")
 
 
 @pytest.fixture(scope="module")
