@@ -78,14 +78,14 @@ def of_targets() -> dict[str, list[str]]:
     for target in TARGETS:
         group = rendering.group(target)
         names = [file.relative_to(group).as_posix().removesuffix(".jinja") for file in group.rglob("*.jinja")]
-        named = [re.sub(r"\{%.*?%\}", "", name) for name in names]
+        named = [re.sub(r"\{\{ only\.\w+ \}\}/", "", name) for name in names]
         found[target] = sorted(name for name in named if name != "docs/deploy.md")
     return found
 
 
 # ---------------------------------------------------------------------------------------------------------- findings
 
-MADE = {".env", "index.lock"}  # by the reader, or by git; what lies in secrets/ is made too
+MADE = {".env", "index.lock", "uv.lock"}  # by the reader, by uv, or by git; what lies in secrets/ is made too
 GONE = {"railway.json"}  # named because it was read until lately
 PATHS = re.compile(
     r"[\w./-]*[\w-]\.(?:ya?ml|toml|ts|py|md|json|lock|jsonl)\b|\.env(?:\.example)?\b|\bCaddyfile\b|\bDockerfile\b"
@@ -386,7 +386,7 @@ STAND_IN = """#!/bin/sh
 if [ -p /dev/stdin ]; then cat > /dev/null; fi
 echo value
 """
-PROGRAMS = ["aws", "az", "curl", "docker", "fly", "gcloud", "git", "kubectl", "railway", "render", "gh", "uv"]
+PROGRAMS = ["curl", "docker", "git", "gh", "uv", *homes.programs()]
 BY_HAND = {  # what a document has its reader change in an editor: the file, what stands there, and a name for it
     target: [(row["file"], row["old"], row["name"]) for row in homes.expected(target).get("by_hand", [])]
     for target in TARGETS

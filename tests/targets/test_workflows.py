@@ -275,7 +275,7 @@ def test_a_step_that_is_missing_or_weaker_is_found(
 
 # ------------------------------------------------------------------------------- its scripts, beside stand-ins
 
-PROGRAMS = ["apk", "aws", "az", "curl", "docker", "flyctl", "gcloud", "kubectl", "kustomize", "sleep", "ssh"]
+PROGRAMS = ["apk", "curl", "docker", "sleep", "ssh", *homes.programs()]
 STAND_IN = """#!/bin/sh
 line="$(basename "$0") $*"
 if [ -p /dev/stdin ]; then line="$line $(tr -cd '[:print:]')"; fi
