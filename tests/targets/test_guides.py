@@ -328,7 +328,7 @@ def test_a_planted_error_in_a_document_is_found(
 
 PARSE = """
 import argparse, contextlib, json, sys
-from acme_crm import cli
+from acme_crm.core.command import cli
 
 class Parsed(Exception):
     pass

@@ -158,7 +158,7 @@ def judge(target: str, text: str, project: Path, folder: Path) -> None:
 
 def cli(project: Path) -> str:
     [package] = (project / "src").iterdir()
-    return f"src/{package.name}/cli.py"
+    return f"src/{package.name}/core/command/serve.py"
 
 
 def connectors(target: str, rendered: Rendered) -> Iterator[Path]:
