@@ -70,7 +70,7 @@ def test_it_reaches_connectors_of_every_release(repository: Path, tmp_path: Path
     assert updating.conflicts(project) == []
     assert recorded(project)["_commit"] == NEXT
     fresh = rendering.render(repository, tmp_path / "fresh", KEYED)
-    edits.edit(fresh)
+    edits.edit(fresh, version)
     assert set(updating.files(project)) == set(updating.files(fresh))
     assert not (project / "docs/connect.md").exists()
     assert (project / "docs/callers.md").read_bytes() == (fresh / "docs/callers.md").read_bytes()

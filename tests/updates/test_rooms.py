@@ -104,3 +104,29 @@ def test_what_owners_write_in_extend_takes_effect(rendered: Rendered, tmp_path: 
     asked = rendering.run(project, environment, python, "-c", ASKED)
     assert (asked.stdout, asked.stderr) == ("200 Hello! 1\nGood morning\n", "")
     assert rendering.run(project, environment, python, "-m", "acme_crm", "export").stdout == "ours\n"
+
+
+NO_TOOLS = '''"""Ours."""
+
+from mcp.server import MCPServer
+
+
+def register(server: MCPServer) -> None:
+    """None yet."""
+'''
+
+
+@pytest.mark.parametrize(("mode", "source"), [("none", "blank"), ("api-key", "rest-api")])
+def test_all_else_stays_green_when_the_example_tools_go_with_their_tests(
+    rendered: Rendered, tmp_path: Path, mode: str, source: str
+) -> None:
+    answers = {"auth_mode": mode, "hosting": "compose", "source": source, "ci": "none"}
+    project = shutil.copytree(rendered(answers), tmp_path / "project")
+    shutil.rmtree(edits.package(project) / "tools")
+    (edits.package(project) / "tools").mkdir()
+    (edits.package(project) / "tools/__init__.py").write_text(NO_TOOLS)
+    (project / "tests/test_tools.py").unlink()
+    environment = rendering.environment(project, tmp_path / "site")
+    for check in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"], ["pytest", "-q", "-x"]):
+        done = rendering.run(project, environment, *check)
+        assert done.returncode == 0, done.stdout + done.stderr
