@@ -61,7 +61,7 @@ def test_each_line_beside_a_room_may_change_under_every_edit(rendered: Rendered,
 @pytest.mark.parametrize("side", ["above", "below"])
 def test_a_line_directly_at_a_room_may_not_change(rendered: Rendered, tmp_path: Path, side: str) -> None:
     project = rendered({"auth_mode": "none", "hosting": "compose", "source": "blank", "ci": "none"})
-    ours = edited(project, tmp_path / "ours")
+    ours = edited(project, tmp_path / "edited")
     before, mine = lines(project / "Dockerfile"), lines(ours / "Dockerfile")
     [(start, end)] = changes(project / "Dockerfile", ours / "Dockerfile")
     changed = start - 1 if side == "above" else end
@@ -102,7 +102,7 @@ def test_what_owners_write_in_extend_takes_effect(rendered: Rendered, tmp_path: 
     environment = rendering.environment(project, tmp_path / "site") | {"GREETING": "Good morning"}
     python = rendering.python(project)
     asked = rendering.run(project, environment, python, "-c", ASKED)
-    assert (asked.stdout, asked.stderr) == ("200 Hello! 1\nGood morning\n", "")
+    assert asked.stdout == "200 Hello! 1\nGood morning\n", asked.stderr
     assert rendering.run(project, environment, python, "-m", "acme_crm", "export").stdout == "ours\n"
 
 
