@@ -474,23 +474,6 @@ def test_a_connector_has_few_files(rendered: Rendered, answers: rendering.Answer
     assert len(files) <= most
 
 
-@every_code
-def test_a_package_is_read_in_minutes(rendered: Rendered, answers: rendering.Answers) -> None:
-    files = text_files(rendered(answers))
-    lines = {
-        name: text.count("\n") for name, text in files.items() if name.startswith("src/") and not SEEDS.search(name)
-    }
-    most = {
-        "none": 2960,
-        "headers": 3030,
-        "api-key": 3640,
-        "oauth": 4110,
-        "oauth-introspection": 4290,
-        "oauth-proxy": 5210,
-    }
-    assert sum(lines.values()) < most[answers["auth_mode"]], lines
-
-
 # ------------------------------------------------------------------------------------------------ paths and white space
 
 
