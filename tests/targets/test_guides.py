@@ -86,6 +86,7 @@ def of_targets() -> dict[str, list[str]]:
 # ---------------------------------------------------------------------------------------------------------- findings
 
 MADE = {".env", "index.lock", "uv.lock"}  # by the reader, by uv, or by git; what lies in secrets/ is made too
+MADE |= {"compose.override.yaml", ".gitlab/own.yml", "deploy/own", "deploy/own/kustomization.yaml"}  # if they want
 GONE = {"railway.json"}  # named because it was read until lately
 PATHS = re.compile(
     r"[\w./-]*[\w-]\.(?:ya?ml|toml|ts|py|md|json|lock|jsonl)\b|\.env(?:\.example)?\b|\bCaddyfile\b|\bDockerfile\b"
@@ -222,9 +223,9 @@ def unknown_programs(guides: Guides) -> list[str]:
                 found += [f"{page}: there is no parameter {name}" for name in names if f"\n  {name}:" not in known]
             for option, key in (("-k", "kustomization.yaml"),):
                 if words[0] == "kubectl" and option in words:
-                    folder = guides.project / words[words.index(option) + 1]
-                    if not (folder / key).is_file():
-                        found.append(f"{page}: there is nothing to apply in {folder.name}")
+                    folder = words[words.index(option) + 1]
+                    if f"{folder}/{key}" not in MADE and not (guides.project / folder / key).is_file():
+                        found.append(f"{page}: there is nothing to apply in {folder}")
     return found
 
 

@@ -81,7 +81,7 @@ def test_drift_is_what_the_template_owns(checkouts: Path) -> None:
     shutil.rmtree(project / "tests/test_tools.py", ignore_errors=True)
     (project / "tests/test_tools.py").unlink()
     (project / "NOTES.md").write_text("Ours.\n")
-    for name, line in {"pyproject.toml": "# ours", ".env.example": "OURS=1", "README.md": "Ours."}.items():
+    for name, line in {"pyproject.toml": "# ours", ".env.example": "OURS=1", ".gitignore": "ours/"}.items():
         (project / name).write_text(f"{(project / name).read_text()}\n{line}\n")
     (project / "requirements.lock").write_text("ours==1\n")
     (project / "compose.yaml").write_bytes((project / "compose.yaml").read_bytes().replace(b"\n", b"\r\n"))
@@ -95,11 +95,12 @@ def test_drift_is_what_the_template_owns(checkouts: Path) -> None:
         {"file": "docs/deploy.md", "state": "missing"},
     ]
     (project / "README.md").write_text("Ours alone.\n")
+    (project / "docs/update.md").write_text("Ours alone.\n")
     assert show(project).stdout.splitlines()[-5:] == [
         "",
         "Drift:",
         "  crm: changed Dockerfile",
-        "  crm: changed README.md",
+        "  crm: changed docs/update.md",
         "  crm: missing docs/deploy.md",
     ]
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.updates
 
 NEXT = "v1000.1.0"
 GIVEN: Answers = {"auth_mode": "none", "hosting": "compose", "source": "blank", "ci": "none"}
-README = "template/README.md.jinja"
+PAGE_OF_IT = "template/docs/update.md.jinja"
 PAGE = updating.PAGE.read_text()
 CASES = {
     "a file that the template renamed takes the owner's edits with it": (
@@ -123,11 +123,11 @@ def test_an_answer_that_makes_a_decision_invalid_is_refused_and_nothing_changes(
 
 def test_a_file_of_secrets_stays_as_it_is(repository: Path, project: Path) -> None:
     (project / ".env").write_text("UPSTREAM_TOKEN=secret\n")
-    edits.replace(repository / README, "## Try it", "## Try it now")
+    edits.replace(repository / PAGE_OF_IT, "# Stay current\n", "# Stay current now\n")
     release(repository, NEXT)
     assert update(project).returncode == 0
     assert (project / ".env").read_text() == "UPSTREAM_TOKEN=secret\n"
-    assert status(project) == [".copier-answers.yml", "README.md"]
+    assert status(project) == [".copier-answers.yml", "docs/update.md"]
 
 
 def test_every_question_since_the_first_release_has_a_default() -> None:
@@ -317,14 +317,14 @@ def test_where_and_how_a_project_lies_is_no_matter(
     repository: Path, project: Path, tmp_path: Path, lying: Callable[[Path, Path], Path]
 ) -> None:
     here = lying(project, tmp_path / "elsewhere")
-    edits.replace(repository / README, "## Try it", "## Try it now")
+    edits.replace(repository / PAGE_OF_IT, "# Stay current\n", "# Stay current now\n")
     release(repository, NEXT)
     done = update(here)
     assert done.returncode == 0, done.stderr
     prefix = git("rev-parse", "--show-prefix", cwd=here)
-    assert status(here) == [f"{prefix}{name}" for name in (".copier-answers.yml", "README.md")]
-    assert "## Try it now" in (here / "README.md").read_text()
-    assert b"\r" not in (here / "README.md").read_bytes()
+    assert status(here) == [f"{prefix}{name}" for name in (".copier-answers.yml", "docs/update.md")]
+    assert "# Stay current now" in (here / "docs/update.md").read_text()
+    assert b"\r" not in (here / "docs/update.md").read_bytes()
     if (here / "run.sh").exists():
         assert os.access(here / "run.sh", os.X_OK)
         assert (here / "docs/start.md").is_symlink()
@@ -387,7 +387,7 @@ def test_what_every_release_needs_of_copier_is_said() -> None:
 
 
 def test_a_misspelt_name_stops_the_render(repository: Path, tmp_path: Path) -> None:
-    edits.replace(repository / README, "## Try it", "## Try {{ projekt_name }}")
+    edits.replace(repository / PAGE_OF_IT, "# Stay current", "# Stay {{ projekt_name }}")
     release(repository, NEXT)
     done = rendering.copier("copy", "--defaults", *rendering.data(GIVEN), repository, tmp_path / "project")
     assert done.returncode != 0
