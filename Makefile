@@ -9,7 +9,7 @@ PYTEST = scratch=$$(sh tests/scratch.sh) && trap 'rm -rf "$$scratch"' EXIT INT T
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test peers targets pipelines updates image browser hundred bombs fuzz strangers lint figures locks locks-check tags picture clean
+.PHONY: demo test peers targets pipelines updates image browser hundred bombs fuzz strangers lint figures locks locks-check tags picture recording clean
 
 demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kinds of protocol version do.
 	@.venv/demo/bin/python -m tests.demo
@@ -71,6 +71,9 @@ locks-check: $(ENV) ## Fail when a lock file and its pyproject.toml disagree.
 
 picture: $(ENV) ## Draw docs/picture.svg again, after a change of copier.yml.
 	.venv/bin/python -m tests.picture
+
+recording: $(ENV) ## Draw docs/recording.svg again, after a change of what is asked or of what `dev` prints.
+	.venv/bin/python -m tests.recording
 
 tags: ## Give this clone the tag of every release: Copier finds releases by their tags.
 	python3 -m tests.tags
