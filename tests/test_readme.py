@@ -14,7 +14,7 @@ import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from . import rendering
+from . import rendering, test_image
 from .rendering import Rendered, commit, git
 from .serving import free_port, serving
 from .test_docs import FULL, README, URL, blocks
@@ -104,14 +104,37 @@ async def call(url: str, headers: dict[str, str], name: str, arguments: dict[str
         return (await client.call_tool(name, arguments)).structured_content
 
 
+def tiers() -> dict[str, str]:
+    """How far the tests go with each target, as hooks/facts.jinja has it."""
+    facts = (rendering.ROOT / "hooks/facts.jinja").read_text(encoding="utf-8")
+    return dict(re.findall(r"^  '([\w-]+)': \{\n    'tier': '(\w+)'", facts, re.MULTILINE))
+
+
 @pytest.mark.parametrize(
-    ("question", "noun", "left_out"),
-    [("identity_provider", "identity providers", 0), ("hosting", "targets", 0), ("hosting", "targets pass", 1)],
+    ("count", "noun"),
+    [
+        (len(rendering.choices("identity_provider")), "identity providers"),
+        (len(rendering.choices("hosting")), "targets"),
+        (list(tiers().values()).count("validated"), "targets are validated only"),
+    ],
 )
-def test_the_readme_counts_right(question: str, noun: str, left_out: int) -> None:
+def test_the_readme_counts_right(count: int, noun: str) -> None:
     words = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
     flowing = " ".join(README.split())
-    assert f"{words[len(rendering.choices(question)) - left_out]} {noun}" in flowing
+    assert f"{words[count]} {noun}" in flowing.lower()
+
+
+def test_the_readme_says_of_each_target_how_far_the_tests_go() -> None:
+    said = {"run": "**Run for real.**", "validated": "Validated only."}
+    assert tiers().keys() == set(rendering.choices("hosting"))
+    for target, tier in tiers().items():
+        [row] = re.findall(rf"^\|.*\| `{target}` \| (.*) \|$", README, re.MULTILINE)
+        assert [name for name, words in said.items() if row.endswith(words)] == [tier]
+
+
+def test_what_is_called_run_for_real_is_built_and_started_by_the_tests() -> None:
+    started = {answers["hosting"] for answers in test_image.CHOSEN.values()}
+    assert {target for target, tier in tiers().items() if tier == "run"} == started
 
 
 def test_the_settings_that_the_readme_names_are_those_of_a_connector(rendered: Rendered) -> None:
