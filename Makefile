@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 .PHONY: demo test peers targets pipelines updates image browser hundred bombs fuzz strangers lint figures locks locks-check tags picture recording clean
 
 demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kinds of protocol version do.
-	@.venv/demo/bin/python -m tests.demo
+	@.venv/demo/bin/python -m tests.programs.demo
 
 test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders but those of the six below, in under ten minutes.
 	$(PYTEST) -q -n 3 -m "not peers and not targets and not pipelines and not updates and not image and not browser"
@@ -48,35 +48,35 @@ lint: $(ENV)
 	.venv/bin/mypy
 
 locks: $(ENV) ## Make all lock files again, keeping what still fits.
-	.venv/bin/python -m tests.locks
+	.venv/bin/python -m tests.programs.locks
 
 figures: $(ENV) ## Print the sizes and times that the documents quote.
-	.venv/bin/python -m tests.figures
+	.venv/bin/python -m tests.programs.figures
 
 hundred: $(ENV) ## Update a hundred connectors in a row, and print conflicts, cost, and whose own tests pass.
-	.venv/bin/python -m tests.hundred
+	.venv/bin/python -m tests.programs.hundred
 
 bombs: $(ENV) ## What requests cost that are made to cost much: release 1.0.1 and the working tree. ONLY='list in a text' for some.
-	.venv/bin/python -m tests.bombs $(if $(ONLY),--only '$(ONLY)')
+	.venv/bin/python -m tests.programs.bombs $(if $(ONLY),--only '$(ONLY)')
 
 strangers: $(ENV) ## What good callers get while strangers flood a connector. ONLY=oauth for one mode.
-	.venv/bin/python -m tests.strangers $(if $(ONLY),--only $(ONLY))
-	$(if $(wildcard tests/strangers_store.py),.venv/bin/python -m tests.strangers_store)
+	.venv/bin/python -m tests.programs.strangers $(if $(ONLY),--only $(ONLY))
+	$(if $(wildcard tests/programs/strangers_store.py),.venv/bin/python -m tests.programs.strangers_store)
 
 fuzz: $(ENV) ## Send connectors of every auth mode COUNT requests that no client should send; SEED repeats a run.
-	.venv/bin/python -m tests.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+	.venv/bin/python -m tests.programs.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 locks-check: $(ENV) ## Fail when a lock file and its pyproject.toml disagree.
-	.venv/bin/python -m tests.locks --check
+	.venv/bin/python -m tests.programs.locks --check
 
 picture: $(ENV) ## Draw docs/picture.svg again, after a change of copier.yml.
-	.venv/bin/python -m tests.picture
+	.venv/bin/python -m tests.programs.picture
 
 recording: $(ENV) ## Draw docs/recording.svg again, after a change of what is asked or of what `dev` prints.
-	.venv/bin/python -m tests.recording
+	.venv/bin/python -m tests.programs.recording
 
 tags: ## Give this clone the tag of every release: Copier finds releases by their tags.
-	python3 -m tests.tags
+	python3 -m tests.programs.tags
 
 $(UV):
 	python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target .tools uv==$(UV_VERSION)

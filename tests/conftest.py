@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from . import rendering
+from .lib import rendering
 
 TAG = "v1000.0.0"  # above every release, so that copier takes the working tree's state
 

@@ -1,0 +1,44 @@
+"""Every identity provider with every auth mode that can use it: what is rendered passes its own tests."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from ..conftest import once
+from ..lib import rendering
+from ..lib.rendering import Rendered
+from .test_identity import WORKING
+
+pytestmark = pytest.mark.peers
+
+
+def code(project: Path) -> str:
+    """A digest of all that a project's tests depend on, so that the same code is not tested twice."""
+    read = {
+        name: data
+        for name, data in rendering.files(project).items()
+        if name.startswith(("src/", "tests/")) or name in {"pyproject.toml", "requirements-dev.lock"}
+    }
+    return hashlib.sha256(repr(sorted(read.items())).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("pair", WORKING, ids="-".join)
+def test_a_render_for_this_provider_passes_its_tests(rendered: Rendered, shared: Path, pair: tuple[str, str]) -> None:
+    """Unless its code is what is rendered for any provider, whose tests `test_rendered.py` runs.
+
+    What bounds requests depends on no provider, and its tests wait for long.
+    """
+    mode, provider = pair
+    answers = {"auth_mode": mode, "hosting": "compose", "source": "blank", "ci": "none"}
+    project = rendered({**answers, "identity_provider": provider})
+    if code(project) == code(rendered(answers)):
+        return
+    site = shared / "pairs" / code(project)
+
+    def test() -> None:
+        command = ["pytest", "-q", "-p", "no:cacheprovider", "--ignore=tests/test_limits.py"]
+        done = rendering.run(project, rendering.environment(project, site), *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    once(site, test)

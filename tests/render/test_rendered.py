@@ -1,0 +1,279 @@
+"""What is rendered passes its own checks untouched; each check is shown to reject a planted error."""
+
+import os
+import shlex
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ..conftest import once
+from ..lib import rendering
+from ..lib.rendering import Installed
+
+# The pipeline's commands, with what keeps them from writing into the render.
+CHECKS = {
+    "ruff check .": ["--no-cache"],
+    "ruff format --check .": ["--no-cache"],
+    "mypy": ["--cache-dir={cache}"],
+    "pytest": ["-q", "-p", "no:cacheprovider"],
+}
+
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")  # each has its own cache of types: two must not write into one
+
+every_check = pytest.mark.parametrize("check", CHECKS)
+
+
+def judge(check: str, project: Path, environment: Mapping[str, str], shared: Path) -> tuple[bool, str]:
+    """Whether a check accepts a project, and what it says."""
+    options = [option.format(cache=shared / f"mypy-{WORKER}") for option in CHECKS[check]]
+    done = rendering.run(project, environment, *shlex.split(check), *options)
+    return done.returncode == 0, done.stdout + done.stderr
+
+
+def slow(answers: rendering.Answers, check: str) -> bool:
+    """Whether it is one of the longest: each OAuth mode is run with one source here, and with the other by `peers`."""
+    return check == "pytest" and answers["auth_mode"].startswith("oauth") and answers["source"] != "blank"
+
+
+@pytest.mark.parametrize(
+    ("answers", "check"),
+    [
+        pytest.param(a, check, id=f"{check}-{rendering.label(a)}", marks=[pytest.mark.peers] if slow(a, check) else [])
+        for check in CHECKS
+        for a in rendering.combinations()
+        if a["ci"] == "none"  # the pipeline changes no Python
+    ],
+)
+def test_a_render_passes(installed: Installed, shared: Path, answers: rendering.Answers, check: str) -> None:
+    accepted, said = judge(check, *installed(answers), shared)
+    assert accepted, said
+
+
+def test_these_are_the_checks_of_the_pipeline(rendered: Callable[[Mapping[str, str]], Path]) -> None:
+    answers = {"auth_mode": "none", "hosting": "compose", "source": "blank", "ci": "github"}
+    workflow = yaml.safe_load((rendered(answers) / ".github/workflows/ci.yml").read_text())
+    commands = [step["run"] for step in workflow["jobs"]["check"]["steps"] if "run" in step]
+    assert [command for command in commands if "\n" not in command] == list(CHECKS)
+
+
+# ------------------------------------------------------------------------------------------------- planted errors
+
+PLANTED = {
+    "ruff check .": ("src/acme_crm/tools/text.py", "\n\nimport os\n", "F401"),
+    "ruff format --check .": ("src/acme_crm/tools/text.py", "\n\nLIMIT = {'words':1}\n", "1 file would be reformatted"),
+    "mypy": (
+        "src/acme_crm/tools/text.py",
+        "\n\ndef limit() -> int:\n    return 'words'\n",
+        "Incompatible return value",
+    ),
+    "pytest": ("tests/test_a_planted_error.py", "def test_it() -> None:\n    assert False\n", "1 failed"),
+}
+
+
+@every_check
+def test_a_planted_error_is_rejected(installed: Installed, shared: Path, tmp_path: Path, check: str) -> None:
+    answers = {"auth_mode": "none", "hosting": "compose", "source": "blank", "ci": "none"}
+    source, environment = installed(answers)
+    project = shutil.copytree(source, tmp_path / "project")
+    file, addition, finding = PLANTED[check]
+    with (project / file).open("a", encoding="utf-8") as text:
+        text.write(addition)
+    accepted, said = judge(check, project, {**environment, "PYTEST_ADDOPTS": "--exitfirst"}, shared)
+    assert not accepted
+    assert finding in said
+
+
+# ------------------------------------------------------------------------------------------------------ the fixtures
+
+OWN_TESTS = """
+import time
+
+import httpx2
+import pytest
+import uvicorn
+from acme_crm.app import create_app
+from acme_crm.settings import Settings
+
+pytestmark = pytest.mark.anyio
+PORTS, SHARED, OVERRIDDEN = [], [], []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _servers():
+    serve = uvicorn.Server.serve
+
+    def serving(server, **options):
+        PORTS.append(server.config.port)
+        return serve(server, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uvicorn.Server, "serve", serving)
+        yield
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_tests_share_an_application(origin, app, headers, number):
+    SHARED.append(app)
+    assert httpx2.get(f"{origin}/health/live").status_code == 200
+    assert "X-Left-Behind" not in headers
+    headers["X-Left-Behind"] = "by another test"
+
+
+class TestSettingsCopied:
+    @pytest.fixture
+    def settings(self, settings):
+        return settings.model_copy(update={"allowed_origins": ("https://mine.example",)})
+
+    @pytest.mark.parametrize("number", range(2))
+    def test_each_test_gets_its_own_application(self, app, origin, number):
+        OVERRIDDEN.append(app)
+        asked = {"Origin": "https://mine.example", "Access-Control-Request-Method": "POST"}
+        assert httpx2.options(f"{origin}/mcp", headers=asked).status_code == 200
+
+
+class TestSettingsFromTheEnvironment:
+    @pytest.fixture
+    def settings(self, settings):
+        more = {"upstream_url": settings.upstream_url} if "upstream_url" in Settings.model_fields else {}
+        return Settings(public_url=settings.public_url, port=settings.port, **more)
+
+    async def test_they_let_the_caller_in(self, app, client):
+        OVERRIDDEN.append(app)
+        assert (await client.list_tools()).tools
+
+
+class TestApplication:
+    @pytest.fixture
+    def app(self, settings, monkeypatch):
+        monkeypatch.setattr("acme_crm.app.register", lambda server: None)
+        return create_app(settings)
+
+    async def test_it_is_used(self, app, client):
+        OVERRIDDEN.append(app)
+        assert not (await client.list_tools()).tools
+
+
+class TestHeaders:
+    @pytest.fixture
+    def headers(self):
+        return {"X-Mine": "yes"}
+
+    def test_they_are_used(self, origin, app, headers):
+        SHARED.append(app)
+        assert headers == {"X-Mine": "yes"}
+
+
+def test_a_server_stops_although_the_clock_was_replaced(origin, monkeypatch):
+    clock = time.monotonic
+    monkeypatch.setattr("time.monotonic", lambda: clock() + 3600)
+    time.sleep(0.3)  # in which the server sets its next timer
+
+
+async def test_afterwards_the_shared_application_answers_again(client, app):
+    SHARED.append(app)
+    assert (await client.list_tools()).tools
+
+
+def test_one_server_served_them_all(settings):
+    assert PORTS.count(settings.port) == 1  # an identity provider has another
+    assert len(set(SHARED)) == 1
+    assert len({*SHARED, *OVERRIDDEN}) == 1 + len(OVERRIDDEN) == 7
+"""
+
+
+@pytest.mark.parametrize("source", ["blank", "rest-api"])
+@pytest.mark.parametrize("mode", rendering.choices("auth_mode"))
+def test_tests_of_a_module_share_a_server_and_owners_override_what_it_is_made_of(
+    installed: Installed, shared: Path, tmp_path: Path, mode: str, source: str
+) -> None:
+    rendered, environment = installed({"auth_mode": mode, "hosting": "compose", "source": source, "ci": "none"})
+    project = shutil.copytree(rendered, tmp_path / "project")
+    (project / "tests/test_own.py").write_text(OWN_TESTS)
+    ending = "-o faulthandler_timeout=60 -o faulthandler_exit_on_timeout=true"  # also if a server does not stop
+    accepted, said = judge("pytest", project, {**environment, "PYTEST_ADDOPTS": f"{ending} tests/test_own.py"}, shared)
+    assert accepted, said
+
+
+# -------------------------------------------------------------------------------------------------- names at the limit
+
+LONG_HEADERS = ", ".join(f"X-{number}-{'Abc' * 18}-Token"[:60] for number in range(8))
+EXTREMES = {
+    "headers": {
+        "project_name": "L'Été & Œuvre d'Ångström: Søk (v2) - Ça va, naïf!?",
+        "package_name": "p" + "_q2" * 13,
+        "image_name": "i" + "-j2" * 19 + "-k",
+        "command_name": "c" + "-d3" * 9 + "-e",
+        "auth_mode": "headers",
+        "headers_names": LONG_HEADERS,
+        "hosting": "compose",
+        "source": "rest-api",
+        "ci": "none",
+    },
+    "api-key": {
+        "project_name": "I" * 40,
+        "command_name": "c" * 30,
+        "auth_mode": "api-key",
+        "hosting": "compose",
+        "source": "rest-api",
+        "ci": "none",
+    },
+    "none": {
+        "project_name": "It's " + "j" * 30 + " & Cie. (v.) =)",
+        "command_name": "c" * 30,
+        "auth_mode": "none",
+        "hosting": "compose",
+        "source": "blank",
+        "ci": "none",
+    },
+    "short": {"project_name": "A", "command_name": "z", "auth_mode": "api-key", "hosting": "compose", "ci": "none"},
+}
+
+
+@pytest.fixture(scope="session")
+def extreme(template: Path, shared: Path) -> Callable[[str], tuple[Path, dict[str, str]]]:
+    def get(name: str) -> tuple[Path, dict[str, str]]:
+        target = shared / "extreme" / name
+        once(target, lambda: rendering.render(template, target, EXTREMES[name]))
+        site = shared / "extreme" / f"{name}-site"
+        once(site, lambda: rendering.environment(target, site))
+        return target, rendering.variables(target, site)
+
+    return get
+
+
+def test_the_names_are_at_the_limit() -> None:
+    lengths = {name: len(value) for name, value in EXTREMES["headers"].items() if name.endswith("_name")}
+    assert lengths == {"project_name": 50, "package_name": 40, "image_name": 60, "command_name": 30}
+    assert {len(header) for header in LONG_HEADERS.split(", ")} == {60}
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+@pytest.mark.parametrize("check", ["ruff check .", "ruff format --check ."])
+def test_a_render_with_names_at_the_limit_is_clean(
+    extreme: Callable[[str], tuple[Path, dict[str, str]]], shared: Path, name: str, check: str
+) -> None:
+    accepted, said = judge(check, *extreme(name), shared)
+    assert accepted, said
+
+
+@pytest.mark.parametrize("check", ["mypy", "pytest"])
+def test_a_render_with_names_at_the_limit_works(
+    extreme: Callable[[str], tuple[Path, dict[str, str]]], shared: Path, check: str
+) -> None:
+    project, environment = extreme("headers")
+    accepted, said = judge(check, project, {**environment, "PYTEST_ADDOPTS": "tests/test_contract.py"}, shared)
+    assert accepted, said
+
+
+@pytest.mark.parametrize("name", ["L\u2019Oréal", "Iş\u0131k"], ids=ascii)
+def test_letters_that_resemble_others_pass_the_linter(template: Path, tmp_path: Path, name: str) -> None:
+    answers = {"project_name": name, "auth_mode": "none", "hosting": "compose"}
+    project = rendering.render(template, tmp_path / "project", answers)
+    accepted, said = judge(
+        "ruff check .", project, {"PATH": f"{rendering.python(project).parent}:{os.environ['PATH']}"}, tmp_path
+    )
+    assert accepted, said

@@ -1,0 +1,74 @@
+"""The command `mcp-connector`, installed from this repository as `uvx --from` does it."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ..docs.test_docs import URL, blocks, shell
+from ..lib import releasing, rendering
+
+UPDATES = rendering.ROOT / "docs/updates.md"
+ABOUT = tomllib.loads((rendering.ROOT / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package and nothing that it does not ask for itself."""
+    source, site = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
+    rendering.snapshot(source / "template", "v1000.0.0")
+    uv = Path(sys.executable).with_name("uv")
+    subprocess.run([uv, "pip", "install", "-q", "--target", site, source / "template"], check=True)
+    return site
+
+
+def test_it_is_run_by_uvx_as_the_documents_say(tmp_path: Path) -> None:
+    repository = rendering.snapshot(tmp_path / "template", "v1000.0.0")
+    [command] = {block for block in blocks(UPDATES.read_text()) if block.startswith("uvx --from")}
+    uvx, source = f"{Path(sys.executable).with_name('uv')} tool run", f"file://{repository}@v1000.0.0"
+    command = command.replace("uvx", uvx).replace(URL, source).replace(" check", " check --help")
+    assert shell(command, tmp_path).startswith("usage: mcp-connector check ")
+
+
+def tool(site: Path, *arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {"PYTHONPATH": str(site), "PATH": "/usr/bin:/bin", "COLUMNS": "80"}
+    command = [rendering.interpreter(), site / "bin/mcp-connector", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+def test_it_brings_itself_alone(site: Path) -> None:
+    folders = {path.name for path in site.iterdir() if path.name != "bin" and not path.name.startswith(".")}
+    assert folders == {"mcp_connector", f"mcp_connector_template-{ABOUT['version']}.dist-info"}
+
+
+def test_without_a_command_it_says_which_there_are(site: Path, tmp_path: Path) -> None:
+    done = tool(site, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "required: COMMAND" in done.stderr
+    shown = tool(site, "--help", cwd=tmp_path).stdout
+    assert all(f"\n    {name} " in shown or f"\n    {name}\n" in shown for name in ("check", "fleet", "changelog"))
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_it_checks_an_update(site: Path, template: Path, shared: Path, tmp_path: Path) -> None:
+    with releasing.available(template, shared, tmp_path / "cache"):
+        project = tmp_path / "acme-crm"
+        releasing.start(project)
+        releasing.update(project, version=releasing.NEXT)
+        done = tool(site, "check", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("\n\nNothing is left for you to do.\n")
+
+
+def test_it_shows_connectors(site: Path, template: Path, shared: Path, tmp_path: Path) -> None:
+    with releasing.available(template, shared, tmp_path / "cache"):
+        releasing.start(tmp_path / "checkouts/acme-crm")
+        done = tool(site, "fleet", "--no-drift", "checkouts", cwd=tmp_path)
+    assert "1 connector" in done.stdout
+
+
+def test_what_is_wrong_is_said_under_the_name_that_was_called(site: Path, tmp_path: Path) -> None:
+    done = tool(site, "check", tmp_path / "none", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, f"mcp-connector check: {tmp_path / 'none'} is not a folder.\n")

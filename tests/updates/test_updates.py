@@ -1,0 +1,287 @@
+"""An update brings what a fresh render has, and keeps what is the owner's."""
+
+import itertools
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from _pytest.mark import ParameterSet
+
+from ..conftest import TAG, once, renders
+from ..docs.test_docs import blocks, shell
+from ..lib import edits, rendering, updating
+from ..lib.rendering import Answers, Rendered
+from ..lib.updating import files
+
+pytestmark = pytest.mark.updates
+
+Released = Callable[[str, Answers], Path]
+SEEDS = updating.SEEDS
+
+
+@pytest.fixture(scope="session")
+def template(_isolated: None, compiled_once: None, shared: Path) -> Path:
+    """The template with its releases, and the working tree as the next."""
+    return updating.shared_history(shared)
+
+
+@pytest.fixture(scope="session")
+def released(template: Path, shared: Path) -> Released:
+    """Gives the connector of a release for these answers, made once for all workers. Tests must not change it."""
+
+    def get(version: str, answers: Answers) -> Path:
+        target = shared / "released" / version / rendering.label(answers)
+        return once(target, lambda: updating.copied(template, target, answers, version))
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def rendered(template: Path, shared: Path) -> Rendered:
+    """As elsewhere, of the template above: a fixture of a session has one value, whichever module asks first."""
+    return renders(template, shared)
+
+
+NAMES = ("auth_mode", "hosting", "source", "ci")
+FIRST, PREVIOUS = updating.VERSIONS[0], updating.previous()
+
+
+def combinations(version: str) -> list[Answers]:
+    """Every auth mode, target and source that a release had; pipelines share no file with these."""
+    values = [updating.offered(version, name) for name in NAMES[:3]]
+    return [dict(zip(NAMES, (*chosen, "github"), strict=True)) for chosen in itertools.product(*values)]
+
+
+def sample(version: str) -> list[Answers]:
+    """Of these, each auth mode and each target with each source."""
+    modes, targets, sources, pipelines = (updating.offered(version, name) for name in NAMES)
+    cycles = [itertools.cycle(values) for values in (modes, targets, pipelines)]
+    longest = max(len(modes), len(targets))
+    return [
+        dict(zip(NAMES, (next(cycles[0]), next(cycles[1]), source, next(cycles[2])), strict=True))
+        for source in sources
+        for _ in range(longest)
+    ]
+
+
+def cases(chosen: Callable[[str], list[Answers]], *all_of: str) -> list[ParameterSet]:
+    """What is chosen of each release, and every combination of these."""
+    return [
+        pytest.param(version, answers, id=f"{version}-{rendering.label(answers)}")
+        for version in updating.VERSIONS
+        for answers in (combinations(version) if version in all_of else chosen(version))
+    ]
+
+
+def content(project: Path) -> dict[str, list[bytes]]:
+    """Every file with its lines, whatever their order: where in a list an owner's line stands is no matter."""
+    return {name: sorted(data.splitlines()) for name, data in files(project).items()}
+
+
+every_combination = pytest.mark.parametrize(("version", "answers"), cases(sample, FIRST, PREVIOUS))
+
+
+@every_combination
+def test_an_update_equals_a_fresh_render(
+    released: Released, rendered: Rendered, tmp_path: Path, version: str, answers: Answers
+) -> None:
+    project = shutil.copytree(released(version, answers), tmp_path / "project")
+    owned = {name: data for name, data in rendering.files(project).items() if name.startswith(SEEDS)}
+    updating.update(project)
+    assert updating.conflicts(project) == []
+    assert files(project) == {**rendering.files(rendered(answers)), **owned}
+
+
+@pytest.mark.parametrize(("version", "answers"), cases(sample))
+def test_what_owners_change_is_kept_without_a_conflict_and_a_second_update_changes_nothing(
+    released: Released, rendered: Rendered, tmp_path: Path, version: str, answers: Answers
+) -> None:
+    project = edited(released(version, answers), tmp_path / "project")
+    owned = {name: lines for name, lines in content(project).items() if name.startswith(SEEDS)}
+    rendering.commit(project, "ours")
+    updating.update(project)
+    if known := known_conflicts(version, answers):
+        assert updating.conflicts(project) == known
+        return
+    assert updating.conflicts(project) == []
+    fresh = {**content(edited(rendered(answers), tmp_path / "fresh")), **owned}
+    fresh["requirements-own.lock"] = content(project)["requirements-own.lock"]  # up to 0.2.0 there was none to edit
+    assert content(project) == fresh
+    rendering.commit(project, "update")
+    updating.update(project)
+    assert rendering.git("status", "--porcelain", cwd=project) == ""
+
+
+@every_combination
+def test_what_owners_change_and_what_a_release_changes_are_never_the_same_lines(
+    released: Released, rendered: Rendered, tmp_path: Path, version: str, answers: Answers
+) -> None:
+    old = released(version, answers)
+    ours = edited(old, tmp_path / "ours")
+    clashes = {name for name in clashing(ours, old, rendered(answers)) if not name.startswith(SEEDS)}
+    assert sorted(clashes) == known_conflicts(version, answers)
+
+
+def known_conflicts(version: str, answers: Answers) -> list[str]:
+    """Where an old release left no room for the owner's lines; the changelog says what to do."""
+    checked = answers["source"] == "rest-api" or answers["auth_mode"] not in {"none", "headers"}  # by readiness
+    route = version in {"v0.1.0", "v0.2.0"} and checked
+    ignored = version == "v0.2.0" and answers["auth_mode"] == "oauth-proxy"
+    return [".gitignore"] * ignored + ["src/acme_crm/app.py"] * route
+
+
+def edited(project: Path, target: Path) -> Path:
+    """A copy of a connector, with what owners change."""
+    shutil.copytree(project, target)
+    edits.edit(target)
+    return target
+
+
+def clashing(ours: Path, old: Path, new: Path) -> Iterator[str]:
+    """Files in which both changed the same lines: merged as Copier merges them, which is a hundred times faster."""
+    for name in rendering.files(new):
+        sides = [folder / name for folder in (ours, old, new)]
+        if name == ".copier-answers.yml" or not all(side.exists() for side in sides):
+            continue
+        mine, base, theirs = (side.read_bytes() for side in sides)
+        if base in (mine, theirs) or mine == theirs:
+            continue  # only one side changed, or both alike
+        if subprocess.run(["git", "merge-file", "-p", *sides], capture_output=True).returncode != 0:
+            yield name
+
+
+# ---------------------------------------------------------------------------------------------------- other answers
+
+# Owners change its region too, and it goes: nobody but they can say whether they still want it.
+STORE = "render.yaml"
+
+
+def on(target: str, mode: str, source: str, ci: str = "github") -> Answers:
+    return {"auth_mode": mode, "hosting": target, "source": source, "ci": ci}
+
+
+def changes(target: str) -> Iterator[tuple[Answers, Answers]]:
+    """Each auth mode, source and pipeline into each other one, on this target."""
+    modes, sources = rendering.choices("auth_mode"), rendering.choices("source")
+    for source in sources:
+        for one, other in itertools.permutations(modes, 2):
+            yield on(target, one, source), on(target, other, source)
+    for mode, (one, other) in itertools.product(modes, itertools.permutations(sources, 2)):
+        yield on(target, mode, one), on(target, mode, other)
+    for one, other in itertools.permutations(rendering.choices("ci"), 2):
+        yield on(target, "api-key", "blank", one), on(target, "api-key", "blank", other)
+
+
+@pytest.mark.parametrize("target", rendering.choices("hosting"))
+def test_what_owners_change_and_what_an_answer_changes_are_never_the_same_lines(
+    rendered: Rendered, tmp_path: Path, target: str
+) -> None:
+    ours: dict[str, Path] = {}
+    for old, new in changes(target):
+        label = rendering.label(old)
+        if label not in ours:
+            ours[label] = edited(rendered(old), tmp_path / label)
+        for name in clashing(ours[label], rendered(old), rendered(new)):
+            assert name.startswith(SEEDS) or (name == STORE and old["auth_mode"] == "oauth-proxy"), (name, old, new)
+
+
+def some_changes() -> Iterator[tuple[Answers, Answers]]:
+    """Each target, auth mode and pipeline into the next one, and back to the first."""
+    start = {"auth_mode": "api-key", "hosting": "compose", "source": "blank", "ci": "github"}
+    for question in ("hosting", "auth_mode", "ci"):
+        values = rendering.choices(question)
+        for one, other in itertools.pairwise([*values, values[0]]):
+            yield {**start, question: one}, {**start, question: other}
+
+
+@pytest.mark.parametrize(("old", "new"), list(some_changes()), ids=rendering.label)
+def test_a_changed_answer_leaves_what_a_fresh_render_has_and_the_owner_s(
+    template: Path, rendered: Rendered, tmp_path: Path, old: Answers, new: Answers
+) -> None:
+    project = updating.owned(template, tmp_path / "project", old, TAG)
+    updating.change(project, **{name: value for name, value in new.items() if old[name] != value})
+    assert updating.conflicts(project) == []
+    fresh = content(edited(rendered(new), tmp_path / "fresh"))
+    # What the owner changed in another target's files went with them.
+    came = {name for name in {*edits.VARIABLE, *(file for file, *_ in edits.SIZE)} if old["hosting"] != new["hosting"]}
+    came |= {name for name in edits.STEP if old["ci"] != new["ci"]}
+    fresh |= {name: lines for name, lines in content(rendered(new)).items() if name in came}
+    assert content(project) == fresh
+
+
+@pytest.mark.parametrize(("old", "new"), list(itertools.permutations(rendering.choices("source"), 2)))
+def test_another_source_brings_its_seeds_and_leaves_those_that_are_there(
+    template: Path, rendered: Rendered, tmp_path: Path, old: str, new: str
+) -> None:
+    answers = {"auth_mode": "api-key", "hosting": "compose", "source": old, "ci": "none"}
+    project = updating.owned(template, tmp_path / "project", answers, TAG)
+    before = {name: data for name, data in rendering.files(project).items() if name.startswith(SEEDS)}
+    updating.change(project, source=new)
+    assert updating.conflicts(project) == []
+    after = {name: data for name, data in rendering.files(project).items() if name.startswith(SEEDS)}
+    fresh = rendering.files(rendered({**answers, "source": new}))
+    assert {name: data for name, data in after.items() if name in before} == before
+    assert {name: data for name, data in after.items() if name not in before} == {
+        name: data for name, data in fresh.items() if name.startswith(SEEDS) and name not in before
+    }
+
+
+@pytest.mark.parametrize(("old", "new"), list(itertools.permutations(rendering.choices("source"), 2)))
+def test_another_source_starts_anew_where_the_owner_made_room_as_documented(
+    template: Path, rendered: Rendered, tmp_path: Path, old: str, new: str
+) -> None:
+    answers = {"auth_mode": "none", "hosting": "compose", "source": old, "ci": "none"}
+    project = updating.copied(template, tmp_path / "project", answers, TAG)
+    [room] = [block for block in blocks(updating.PAGE.read_text()) if block.startswith("git rm ")]
+    make_room, commit, _ = room.splitlines()
+    shell(f"{make_room}\n{commit}", project)
+    updating.change(project, source=new)
+    assert files(project) == rendering.files(rendered({**answers, "source": new}))
+
+
+# ------------------------------------------------------------------------------------------------ the project's tests
+
+
+# Answers that change code, one after the other, from the first.
+PATHS = {
+    "keys": [{"auth_mode": "api-key"}, {"auth_mode": "headers"}, {"source": "rest-api"}, {"auth_mode": "none"}],
+    "login": [
+        {"auth_mode": "oauth"},
+        {"auth_mode": "oauth-introspection"},
+        {"hosting": "kubernetes", "ci": "gitlab"},
+        {"auth_mode": "oauth-proxy"},
+    ],
+}
+
+
+def own_tests(project: Path, site: Path) -> tuple[int, str]:
+    environment = rendering.environment(project, site)
+    done = rendering.run(project, environment, "pytest", "-q", "-x", "-p", "no:cacheprovider")
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_tests_of_an_edited_project_pass_before_and_after_each_change_of_an_answer(
+    template: Path, tmp_path: Path, path: str
+) -> None:
+    first, *changes = PATHS[path]
+    start = {"hosting": "compose", "source": "blank", "ci": "github", **first}
+    project = updating.copied(template, tmp_path / "project", start, TAG)
+    edits.edit(project)
+    passed = [own_tests(project, tmp_path / "site")]
+    for changed in changes:
+        rendering.commit(project, "ours")
+        updating.change(project, **changed)
+        assert updating.conflicts(project) == []
+        passed.append(own_tests(project, tmp_path / f"site-{len(passed)}"))
+    assert [said for failed, said in passed if failed] == []
+
+
+def test_a_failing_test_of_a_project_is_seen(template: Path, tmp_path: Path) -> None:
+    answers = {"auth_mode": "none", "hosting": "compose", "source": "blank", "ci": "none"}
+    project = updating.copied(template, tmp_path / "project", answers, TAG)
+    with (project / "tests/test_tools.py").open("a", encoding="utf-8") as tests:
+        tests.write("\n\ndef test_it() -> None:\n    raise AssertionError\n")
+    assert own_tests(project, tmp_path / "site")[0]
