@@ -30,7 +30,7 @@ targets: $(ENV) ## The files of every target with every mode and source, each by
 pipelines: $(ENV) $(PEERS) ## The rendered pipelines, run after a first push, and the lock files on every Python.
 	$(PYTEST) -q -n 3 -m pipelines
 
-updates: $(ENV) ## Connectors of each release, with what their owners changed, brought to the template as it stands.
+updates: $(ENV) ## Connectors of each release, with the edits that owners make, updated to the working tree.
 	$(PYTEST) -q -n 3 -m updates
 
 image: $(ENV) $(PEERS) ## The image, built and run by a Docker daemon of its own; skipped with the reason where none can start.

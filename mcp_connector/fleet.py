@@ -62,7 +62,7 @@ class Connector:
     file: Path
     checkout: bool
     answers: Answers
-    behind: int | None = None  # releases; None where the version is no release
+    behind: int | None = None  # releases; None if the version is not a release
     drift: list[tuple[str, str]] | None = None  # file and state; None is unknown
 
     @property
@@ -169,7 +169,7 @@ def complaints(connector: Connector) -> list[str]:
     if not connector.answers.get("_commit"):
         return [f"{name}: it has no _commit, so no update can start; the copy was not of a release."]
     if order(connector.version) is None:
-        return [f"{name}: _commit is {shown(connector.version)}, which is no release; update it to one."]
+        return [f"{name}: _commit is {shown(connector.version)}, which is not a release; update it to one."]
     return []
 
 
@@ -238,7 +238,7 @@ def compare_files(groups: list[Group], work: Path) -> list[str]:
         copier = command()
     except Problem as problem:
         return [f"{problem}."]
-    (work / "settings.yml").write_text("{}\n")  # a person's own defaults must not change what is rendered
+    (work / "settings.yml").write_text("{}\n")  # the user's own defaults must not change what is rendered
     problems: list[str] = []
     jobs = []
     for number, group in enumerate(groups):
@@ -495,7 +495,7 @@ def as_html(fleet: Fleet) -> str:
     problems = ""
     if fleet.problems:
         listed = "".join(f"<li>{escape(problem)}</li>" for problem in fleet.problems)
-        problems = f'<section class="problems"><h2>Needs a person</h2><ul>{listed}</ul></section>\n'
+        problems = f'<section class="problems"><h2>Needs your attention</h2><ul>{listed}</ul></section>\n'
     return PAGE.substitute(summary=summary, problems=problems, groups="\n".join(map(group_html, fleet.groups)))
 
 

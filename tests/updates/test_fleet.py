@@ -182,7 +182,7 @@ def test_each_bad_file_is_said_and_the_rest_is_shown(checkouts: Path, tmp_path: 
         ),
         "dirty": (
             f"_commit: v1-2-gabc\n_src_path: {URL}\nproject_name: A\nauth_mode: none\nhosting: fly\n",
-            "_commit is v1-2-gabc, which is no release; update it to one.",
+            "_commit is v1-2-gabc, which is not a release; update it to one.",
         ),
     }
     folder = tmp_path / "bad"
