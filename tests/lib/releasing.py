@@ -44,7 +44,7 @@ def make(repository: Path) -> None:
     title = "# {{ quote.markdown(project_name) }}"
     assert title in readme.read_text()
     readme.write_text(readme.read_text().replace(title, f"{title} (new)"))
-    [guide] = root.glob("*'compose'*/docs/deploy.md.jinja")
+    [guide] = root.glob("*only.compose*/docs/deploy.md.jinja")
     guide.rename(guide.with_name("operate.md.jinja"))
     log(repository, NEXT)
     release(repository, NEXT)

@@ -47,6 +47,11 @@ def values(question: Mapping[str, object]) -> list[str]:
     return [choice["value"] if isinstance(choice, dict) else choice for choice in offered.values()]
 
 
+def group(name: str) -> Path:
+    """The folder of template/ that is rendered for one choice, or for what several choices have in common."""
+    return TEMPLATE / f"{{{{ only.{name.replace('-', '_')} }}}}"
+
+
 def combinations() -> list[Answers]:
     """Every combination of the questions that have choices and are asked of everybody, on the target compose.
 

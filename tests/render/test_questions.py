@@ -433,7 +433,7 @@ def test_the_names_that_may_be_given_are_the_questions() -> None:
                 "identity_provider, hosting, source, ci, package_name, image_name, command_name.",
             )
             for name, shown in [
-                ("scoped", "scoped"),  # computed, which nobody may give
+                ("only", "only"),  # computed, which nobody may give
                 ("", ""),
                 ("Größe\x1b[2J\n", "Größe?[2J?"),
                 ("{{ 1 + 1 }}", "{{ 1 + 1 }}"),

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -581,11 +581,19 @@ def test_an_unclean_file_is_found(text: str) -> None:
 # ---------------------------------------------------------------------------------- choices, facts and group folders
 
 
-def group_folders() -> Iterator[tuple[str, str]]:
-    """Question and value of each folder that is rendered for one choice alone."""
-    for path in rendering.TEMPLATE.iterdir():
-        if match := re.fullmatch(r"\{% if (\w+) == '([\w-]+)' %\}\.\{% endif %\}", path.name):
-            yield match[1], match[2]
+def group_folders() -> set[str]:
+    """Names of the folders that are rendered for some answers alone."""
+    names = {path.name for path in rendering.TEMPLATE.iterdir() if path.is_dir()} - {"src", "tests"}
+    return {name.removeprefix("{{ only.").removesuffix(" }}") for name in names}
+
+
+def group_rows() -> dict[str, str]:
+    """The rows of `only` in copier.yml: for each group folder, when it is rendered."""
+    only = str(rendering.questions()["only"]["default"])
+    rows = yaml.safe_load(only.partition("%}\n")[2])
+    conditions = {name: re.fullmatch(r"\{\{ '\.' if (.+) else '' \}\}", row) for name, row in rows.items()}
+    assert all(conditions.values()), conditions
+    return {name: match[1] for name, match in conditions.items() if match}
 
 
 def fact_rows(name: str) -> set[str]:
@@ -601,18 +609,26 @@ def test_choices_and_facts_agree(question: str, table: str) -> None:
 
 
 @pytest.mark.parametrize("question", CHOICES)
-def test_choices_and_folders_agree(question: str) -> None:
-    folders = {value for name, value in group_folders() if name == question}
-    assert folders == set(rendering.choices(question)) - {"none"}
+def test_each_choice_has_a_group_folder(question: str) -> None:
+    rows = {name: condition for name, condition in group_rows().items() if condition.startswith(f"{question} == ")}
+    offered = set(rendering.choices(question)) - {"none"}
+    assert rows == {value.replace("-", "_"): f"{question} == '{value}'" for value in offered}
 
 
-def test_every_conditional_folder_belongs_to_a_question() -> None:
-    folders = [path.name for path in rendering.TEMPLATE.iterdir() if "{%" in path.name]
-    conditions = {re.fullmatch(r"\{% if (.*) %\}\.\{% endif %\}", name) for name in folders}
-    assert all(conditions)
-    computed = {name for name, question in rendering.questions().items() if question.get("when") is False}
-    names = {match[1].split(" == ")[0] for match in conditions if match}
-    assert names <= {*computed, *CHOICES}
+def test_group_folders_and_their_rows_agree() -> None:
+    assert group_folders() == set(group_rows())
+
+
+def test_a_misspelt_group_folder_stops_the_render(tmp_path: Path) -> None:
+    for part in ("copier.yml", "hooks"):
+        rendering.copy_working_tree(tmp_path / "template", part)
+    misspelt = tmp_path / "template/template/{{ only.flie }}"
+    misspelt.mkdir(parents=True)
+    (misspelt / "fly.toml").touch()
+    answers = {"auth_mode": "none", "hosting": "compose"}
+    done = rendering.copier("copy", "--defaults", *rendering.data(answers), tmp_path / "template", tmp_path / "project")
+    assert done.returncode != 0
+    assert "'flie'" in done.stderr
 
 
 @pytest.mark.parametrize("question", CHOICES)

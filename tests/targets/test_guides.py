@@ -76,7 +76,7 @@ def of_targets() -> dict[str, list[str]]:
     """The files that a target adds, beside its document."""
     found: dict[str, list[str]] = {}
     for target in TARGETS:
-        group = rendering.TEMPLATE / f"{{% if hosting == '{target}' %}}.{{% endif %}}"
+        group = rendering.group(target)
         names = [file.relative_to(group).as_posix().removesuffix(".jinja") for file in group.rglob("*.jinja")]
         named = [re.sub(r"\{%.*?%\}", "", name) for name in names]
         found[target] = sorted(name for name in named if name != "docs/deploy.md")

@@ -212,9 +212,9 @@ def guided(compiled_once: None, tmp_path_factory: pytest.TempPathFactory) -> Cal
     source = tmp_path_factory.mktemp("template")
     shutil.copy(rendering.ROOT / "copier.yml", source)
     shutil.copytree(rendering.ROOT / "hooks", source / "hooks")
-    for group in rendering.TEMPLATE.iterdir():
-        if group.name.startswith(("{% if hosting", "{% if idp_tokens")):
-            shutil.copytree(group, source / "template" / group.name, ignore=shutil.ignore_patterns("src", "tests"))
+    for name in [*rendering.choices("hosting"), "idp_tokens"]:
+        group = rendering.group(name)
+        shutil.copytree(group, source / "template" / group.name, ignore=shutil.ignore_patterns("src", "tests"))
     health = "src/{{ package_name }}/core/health.py.jinja"  # AWS's deploy file has the path of its check from there
     for name in ["{{ _copier_conf.answers_file }}.jinja", ".env.example.jinja", health]:
         (source / "template" / name).parent.mkdir(parents=True, exist_ok=True)

@@ -218,8 +218,8 @@ def test_a_deleted_file_stays_deleted(repository: Path, project: Path) -> None:
     for name in gone:
         (project / name).unlink()
     commit(project, "ours")
-    [guide] = repository.glob("template/*'compose'*/docs/deploy.md.jinja")
-    for file in [guide, *repository.glob("template/*'blank'*/tests/test_tools.py*")]:
+    [guide] = repository.glob("template/*only.compose*/docs/deploy.md.jinja")
+    for file in [guide, *repository.glob("template/*only.blank*/tests/test_tools.py*")]:
         file.write_text(file.read_text() + "\n# New.\n")
     release(repository, NEXT)
     assert update(project).returncode == 0
