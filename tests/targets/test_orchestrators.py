@@ -534,7 +534,7 @@ def check_document(project: Path, target: str) -> None:
         "ost name",
         "**Cost:**",
         "## Limits",
-        "goes into Duvo",
+        "In Duvo, add",
     ):
         assert subject in text, subject
     for block in commands(text):
