@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from pytest_copie.plugin import Copie
 
 from .lib import rendering
 
@@ -55,10 +56,17 @@ def compiled_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def template(_isolated: None, shared: Path) -> Path:
+def template(_isolated: None, shared: Path, pytestconfig: pytest.Config) -> Path:
     """The working tree as a repository with one release."""
     target = shared / "template"
+    pytestconfig.option.template = str(target)  # what pytest-copie renders, too
     return once(target, lambda: rendering.snapshot(target, TAG))
+
+
+@pytest.fixture
+def copie(template: Path, copie: Copie) -> Copie:
+    """For a test that needs a render and nothing else. Where it cannot serve: docs/decisions/0009-tests-render.md."""
+    return copie
 
 
 def renders(template: Path, shared: Path) -> rendering.Rendered:

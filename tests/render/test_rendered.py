@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pytest_copie.plugin import Copie
 
 from ..conftest import once
 from ..lib import rendering
@@ -270,9 +271,11 @@ def test_a_render_with_names_at_the_limit_works(
 
 
 @pytest.mark.parametrize("name", ["L\u2019Oréal", "Iş\u0131k"], ids=ascii)
-def test_letters_that_resemble_others_pass_the_linter(template: Path, tmp_path: Path, name: str) -> None:
-    answers = {"project_name": name, "auth_mode": "none", "hosting": "compose"}
-    project = rendering.render(template, tmp_path / "project", answers)
+def test_letters_that_resemble_others_pass_the_linter(copie: Copie, tmp_path: Path, name: str) -> None:
+    result = copie.copy({"project_name": name, "auth_mode": "none", "hosting": "compose"})
+    assert result.exception is None
+    project = result.project_dir
+    assert project is not None
     accepted, said = judge(
         "ruff check .", project, {"PATH": f"{rendering.python(project).parent}:{os.environ['PATH']}"}, tmp_path
     )
