@@ -135,7 +135,7 @@ PLAIN = {
         ["takes its owner's edits along"],
     ),
     "ask back": Kind("ask the user a question", r"\basks? (?:\w+ ){1,3}back\b", ["cannot ask the person back"]),
-    "believe": Kind("trust", r"\b[Bb]eliev\w*\b", ["would believe callers too"]),
+    "believe": Kind("trust", r"\b[Bb]eliev(?:e|es|ing)\b", ["would believe callers too"]),
     "says of each that": Kind(
         "says, for each setting, what to do",
         r"\bsa(?:id|ys?) of (?:each|it|them|this)\b",

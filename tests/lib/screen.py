@@ -1,4 +1,4 @@
-"""A terminal of a given size: what a program shows in it, line by line, as the person in front of it sees it."""
+"""A terminal of a given size: what a program shows in it, line by line, as you see it."""
 
 import os
 import time
@@ -30,7 +30,7 @@ class Screen(pyte.Screen):
 
 
 class Terminal:
-    """A program in a terminal, which passes on the keys that a person presses and replies as terminals do."""
+    """A program in a terminal, which passes on the keys that a user presses and replies as terminals do."""
 
     def __init__(
         self,

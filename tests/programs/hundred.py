@@ -1,4 +1,4 @@
-"""`make hundred`: connectors as a team has them, with what their owners changed, brought to the template as it stands.
+"""`make hundred`: connectors as a team has them, with the edits that owners make, updated to the working tree.
 
 A hundred of twenty combinations, from every release, are updated one after the other. Printed are conflicts, the
 seconds that an update took, and how many connectors pass their own tests afterwards.

@@ -152,7 +152,7 @@ def drawn(row: Mapping[int, Char]) -> str:
 
 
 def record(folder: Path) -> list[Frame]:
-    """Make a connector in this folder, start it and call a tool, as a person does it in two terminals."""
+    """Make a connector in this folder, start it and call a tool, as a user does it in two terminals."""
     rendering.snapshot(folder / "template", TAG)
     (home := folder / "home").mkdir()
     (programs := folder / "bin").mkdir()

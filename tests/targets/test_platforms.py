@@ -182,7 +182,7 @@ SECRET = """valueFrom:
 ERRORS = [
     ("cloud-run", "an unknown key", "containerConcurrency:", "containerConcurency:"),
     ("cloud-run", "a wrong type", "timeoutSeconds: 900", 'timeoutSeconds: "900"'),
-    ("cloud-run", "an annotation that is no text", 'minScale: "0"', "minScale: 0"),
+    ("cloud-run", "an annotation that is not text", 'minScale: "0"', "minScale: 0"),
     ("cloud-run", "a call that is cut", "timeoutSeconds: 900", "timeoutSeconds: 300"),
     ("cloud-run", "a missing probe", "livenessProbe:", "readinessProbe:"),
     ("cloud-run", "another health path", "path: /health/live", "path: /healthz"),

@@ -262,7 +262,7 @@ class Outcome:
 
 
 class Connector:
-    """A connector on a host: its origin, the person who works on it, and the jobs that update it."""
+    """A connector on a host: its origin, the owner who works on it, and the jobs that update it."""
 
     def __init__(self, folder: Path, start: Path, repository: Path, ci: str) -> None:
         self.folder, self.ci = folder, ci
@@ -1119,7 +1119,7 @@ def test_the_readme_says_how_to_choose(rendered: Rendered) -> None:
 
 
 def test_renovate_accepts_the_other_choice(rendered: Rendered, tmp_path: Path) -> None:
-    """`enabled` under `copier` set to true, as the README says: it brings the releases, and nothing else changes."""
+    """`enabled` under `copier` set to true, as the README says: it makes the updates, and nothing else changes."""
     project = shutil.copytree(project_for(rendered, "github"), tmp_path / "project")
     config = project / "renovate.json"
     config.write_text(config.read_text().replace('"enabled": false', '"enabled": true', 1))

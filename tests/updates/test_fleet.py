@@ -347,7 +347,7 @@ def test_a_template_that_was_published_without_its_tags(checkouts: Path, tmp_pat
     options: list[str | Path] = ["--no-drift", f"--template={repository}", checkouts / "crm"]
     done = show(*options)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"fleet: {str(repository)[:60]}")  # a long path is cut off
+    assert done.stderr.startswith(f"fleet: {str(repository)[:60]}")  # a long path is shortened
     assert done.stderr.endswith(
         ": it has no release tags, so nobody can tell who is behind; whoever publishes it must run "
         "there: make tags && git push --tags\n"

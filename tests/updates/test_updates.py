@@ -1,4 +1,4 @@
-"""An update brings what a fresh render has, and keeps what is the owner's."""
+"""An update adds what a fresh render has, and keeps what is the owner's."""
 
 import itertools
 import shutil
@@ -76,7 +76,7 @@ def cases(chosen: Callable[[str], list[Answers]], *all_of: str) -> list[Paramete
 
 
 def content(project: Path) -> dict[str, list[bytes]]:
-    """Every file with its lines, whatever their order: where in a list an owner's line stands is no matter."""
+    """Every file with its lines, whatever their order: where in a list an owner's line stands does not matter."""
     return {name: sorted(data.splitlines()) for name, data in files(project).items()}
 
 
@@ -107,7 +107,7 @@ def test_what_owners_change_is_kept_without_a_conflict_and_a_second_update_chang
         return
     assert updating.conflicts(project) == []
     fresh = {**content(edited(rendered(answers), tmp_path / "fresh")), **owned}
-    fresh["requirements-own.lock"] = content(project)["requirements-own.lock"]  # up to 0.2.0 there was none to edit
+    fresh["requirements-own.lock"] = content(project)["requirements-own.lock"]  # up to 0.2.0 it did not exist
     assert content(project) == fresh
     rendering.commit(project, "update")
     updating.update(project)
