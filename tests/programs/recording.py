@@ -50,7 +50,7 @@ PORT = 8000
 KEY = "acme_crm_000000000000_" + ("EXAMPLE_" * 6)[:43]
 BLANK = "\N{NO-BREAK SPACE}"  # others are drawn as one, however many follow each other
 TIME = "2026-11-26 10:15:02,345"
-CREATED = rb"(?:\x1b\[\d+m)*    create(?:\x1b\[\d+m)*  [^\r\n]+\r\n"
+FILES = rb"(?:\x1b\[\d+m)*(?:    create| identical)(?:\x1b\[\d+m)*  [^\r\n]+\r\n"  # in the order of the file system
 
 STYLE = """
     .window { fill: #0d1117; stroke: #3d444d }
@@ -133,7 +133,12 @@ def steady(written: bytes, folder: Path) -> bytes:
         re.escape(bytes(folder)): "/home/ada",
     }.items():
         written = re.sub(pattern, instead.encode(), written)
-    return re.sub(b"(?:%s)+" % CREATED, lambda found: b"".join(sorted(re.findall(CREATED, found[0]))), written)
+    return re.sub(b"(?:%s)+" % FILES, lambda found: b"".join(sorted(re.findall(FILES, found[0]), key=path)), written)
+
+
+def path(line: bytes) -> tuple[bytes, bytes]:
+    """What the lines of Copier's files are sorted by."""
+    return line.split()[-1], line
 
 
 def drawn(row: Mapping[int, Char]) -> str:
