@@ -133,12 +133,12 @@ def steady(written: bytes, folder: Path) -> bytes:
         re.escape(bytes(folder)): "/home/ada",
     }.items():
         written = re.sub(pattern, instead.encode(), written)
-    return re.sub(b"(?:%s)+" % FILES, lambda found: b"".join(sorted(re.findall(FILES, found[0]), key=path)), written)
+    return re.sub(b"(?:%s)+" % FILES, lambda found: by_path(found[0]), written)
 
 
-def path(line: bytes) -> tuple[bytes, bytes]:
-    """What the lines of Copier's files are sorted by."""
-    return line.split()[-1], line
+def by_path(lines: bytes) -> bytes:
+    """The lines about files, sorted by the path at their ends."""
+    return b"".join(sorted(lines.splitlines(keepends=True), key=lambda line: (line.split()[-1], line)))
 
 
 def drawn(row: Mapping[int, Char]) -> str:
