@@ -138,7 +138,8 @@ def steady(written: bytes, folder: Path) -> bytes:
 
 def by_path(lines: bytes) -> bytes:
     """The lines about files, sorted by the path at their ends."""
-    return b"".join(sorted(lines.splitlines(keepends=True), key=lambda line: (line.split()[-1], line)))
+    each = [(line.split()[-1], line) for line in lines.splitlines(keepends=True)]
+    return b"".join(line for _, line in sorted(each))
 
 
 def drawn(row: Mapping[int, Char]) -> str:

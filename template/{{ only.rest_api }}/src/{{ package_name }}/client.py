@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -14,9 +15,9 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import TypeAdapter, ValidationError
 
 from .core.edge.protocol import problem
-from .core.source.reading import LARGE, Unusable, json_of, reason
-from .core.source.refusals import DOUBT, LATER, sentence, wait
-from .core.source.report import Path, upstream_failed, upstream_unusable
+from .core.source.answer import LARGE, Unusable, json_of
+from .core.source.refusals import DOUBT, LATER, reason, sentence, wait
+from .core.source.watch import Path, upstream_failed, upstream_unusable
 from .settings import Settings
 
 TIMEOUT = httpx2.Timeout(15.0, connect=5.0)  # seconds without a byte
@@ -106,67 +107,59 @@ class Client:
         try:
             request = self._http.build_request(method, path, params=given, json=body, headers=as_given(credentials))
         except httpx2.InvalidURL:
-            raise too_long() from None
-        if len(request.url.raw_path) > MAX_URL:
-            raise too_long()
+            request = None
+        if request is None or len(request.url.raw_path) > MAX_URL:
+            raise UpstreamError("This is too long to ask for. Use a shorter id or query.")
         repeatable = method in IDEMPOTENT
-        began = time.monotonic()
-        for attempt in range(1, ATTEMPTS + 1):
+        try:
+            answer, content = await self._attempts(request, path, repeatable)
+            if answer.status_code < 300:
+                return await read(answer.headers, content)
+        except Unusable as error:
+            upstream_unusable(error.why)
+            remedy = error.remedy if repeatable else DOUBT  # after a write, to ask once more is no remedy
+            raise UpstreamError(f"The answer of the upstream API cannot be used: {error.why}. {remedy}") from error
+        secrets = {word for value in credentials.values() for word in value.split() if len(word) > 3}
+        said = reason(answer.headers, content, secrets)
+        raise UpstreamError(sentence(path, answer.status_code, answer.headers, said, repeatable))
+
+    async def _attempts(self, request: httpx2.Request, path: str, repeatable: bool) -> tuple[httpx2.Response, bytes]:
+        """The last answer of up to ATTEMPTS, in RETRIED seconds."""
+        began, attempt = time.monotonic(), 0
+        while True:
+            attempt += 1
             delay = pause(attempt)
             try:
-                status, headers, content = await self._attempt(request, path)
-            except UNSENT as error:
-                if is_last(attempt, began):
-                    raise UpstreamError("The upstream API cannot be reached. Try again in a minute.") from error
+                answer, content = await self._attempt(request, path)
             except (httpx2.HTTPError, TimeoutError) as error:
-                if not repeatable:
-                    raise UpstreamError(
-                        "The upstream API broke off before it answered, so the change may have been made or not. "
-                        "Read the record before you try again."
-                    ) from error
-                if is_last(attempt, began):
-                    late = isinstance(error, TimeoutError | httpx2.TimeoutException)
-                    what = "did not answer in time" if late else "gave no answer that can be read"
-                    raise UpstreamError(f"The upstream API {what}. Try again in a minute.") from error
-            except Unusable as error:
-                raise unusable(error, repeatable) from error
+                if is_last(attempt, began) or not (repeatable or isinstance(error, UNSENT)):
+                    raise UpstreamError(unanswered(error, repeatable)) from error
             else:
-                asked = wait(status, headers)
+                asked = wait(answer.status_code, answer.headers)
                 delay = max(delay, asked or 0)
-                passing = status in LATER or asked is not None
+                passing = answer.status_code in LATER or asked is not None
                 if is_last(attempt, began) or not passing or not repeatable or delay > LONGEST_WAIT:
-                    if status < 300:
-                        return await read(headers, content, repeatable)
-                    secrets = {word for value in credentials.values() for word in value.split() if len(word) > 3}
-                    said = reason(headers, content, secrets)
-                    raise UpstreamError(sentence(path, status, headers, said, repeatable))
+                    return answer, content
             await asyncio.sleep(delay)
-        raise AssertionError("the last attempt returns or raises")
 
-    async def _attempt(self, request: httpx2.Request, path: str) -> tuple[int, httpx2.Headers, bytes]:
+    async def _attempt(self, request: httpx2.Request, path: str) -> tuple[httpx2.Response, bytes]:
         """Send a request once. If it fails, log the status or the exception."""
-        began = time.monotonic()
+        began, content = time.monotonic(), bytearray()
         try:
-            async with asyncio.timeout(DEADLINE):
-                status, headers, content = await self._send(request)
+            async with (
+                asyncio.timeout(DEADLINE),
+                aclosing(await self._http.send(request, stream=True)) as answer,
+            ):
+                async for chunk in answer.aiter_bytes():
+                    content += chunk
+                    if len(content) > MAX_ANSWER:
+                        raise Unusable("it is too large", "Ask for less.")
         except (httpx2.HTTPError, TimeoutError) as error:
             upstream_failed(request.method, request.url.host, path, error, time.monotonic() - began)
             raise
-        if status >= 300:
-            upstream_failed(request.method, request.url.host, path, status, time.monotonic() - began)
-        return status, headers, content
-
-    async def _send(self, request: httpx2.Request) -> tuple[int, httpx2.Headers, bytes]:
-        answer = await self._http.send(request, stream=True)
-        content = bytearray()
-        try:
-            async for chunk in answer.aiter_bytes():
-                content += chunk
-                if len(content) > MAX_ANSWER:
-                    raise Unusable("it is too large", "Ask for less.")
-        finally:
-            await answer.aclose()
-        return answer.status_code, answer.headers, bytes(content)
+        if answer.status_code >= 300:
+            upstream_failed(request.method, request.url.host, path, answer.status_code, time.monotonic() - began)
+        return answer, bytes(content)
 
 
 def as_given(credentials: Mapping[str, str]) -> httpx2.Headers:
@@ -188,23 +181,22 @@ def path(template: str, **values: str) -> Path:
     return Path(template, {name: quote(value, safe="") for name, value in values.items()})
 
 
-async def read(headers: httpx2.Headers, content: bytes, repeatable: bool) -> Any:
+async def read(headers: httpx2.Headers, content: bytes) -> Any:
     """The JSON of a success, or None if it is empty; a large one is read while others are answered."""
     if not content.strip():
         return None
-    try:
-        if len(content) > LARGE:
-            return await asyncio.to_thread(json_of, headers, content)
-        return json_of(headers, content)
-    except Unusable as error:
-        raise unusable(error, repeatable) from error
+    return json_of(headers, content) if len(content) <= LARGE else await asyncio.to_thread(json_of, headers, content)
 
 
-def unusable(error: Unusable, repeatable: bool) -> UpstreamError:
-    """What to say of an answer that cannot be used: after a write, to ask once more is no remedy."""
-    upstream_unusable(error.why)
-    remedy = error.remedy if repeatable else DOUBT
-    return UpstreamError(f"The answer of the upstream API cannot be used: {error.why}. {remedy}")
+def unanswered(error: Exception, repeatable: bool) -> str:
+    """What a request without an answer means, and what to do."""
+    if isinstance(error, UNSENT):
+        return "The upstream API cannot be reached. Try again in a minute."
+    if not repeatable:
+        return f"The upstream API broke off before it answered. {DOUBT}"
+    late = isinstance(error, TimeoutError | httpx2.TimeoutException)
+    what = "did not answer in time" if late else "gave no answer that can be read"
+    return f"The upstream API {what}. Try again in a minute."
 
 
 def shaped(expected: type[T], answer: object) -> T:
@@ -232,7 +224,3 @@ def is_last(attempt: int, began: float) -> bool:
 def pause(attempt: int) -> float:
     """Seconds before the next attempt: longer each time, and never the same for two callers."""
     return random.uniform(0.2, 0.6) * attempt
-
-
-def too_long() -> UpstreamError:
-    return UpstreamError("This is too long to ask for. Use a shorter id or query.")

@@ -1,30 +1,37 @@
 """Arguments of tools, read as agents send them. The input schemas that clients see stay the same."""
 
 import copy
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS
 from pydantic import ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from .limits import Refused, measure
+
 
 class Arguments(FuncMetadata):
-    """The SDK's reader of arguments, with three differences.
+    """The SDK's reader of arguments, with four differences.
 
     - Text stays text. The SDK reads `null`, `[1]` or `{}` in a parameter such as `str | None` as JSON.
+    - JSON inside of other strings has the limits of a body, which counts a string as one value.
     - A number is taken for a string, and kept as it is written: 42 becomes "42". True and false are not.
     - Null stands for the default, where the parameter has one and does not take null.
 
     The last two hold inside of objects and lists too.
     """
 
-    texts: frozenset[str]
     input_schema: dict[str, Any]
 
     def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
-        texts = {name: value for name, value in data.items() if name in self.texts}
-        return super().pre_parse_json({name: value for name, value in data.items() if name not in texts}) | texts
+        texts = {name: value for name, value in data.items() if is_text(self.input_schema["properties"].get(name, {}))}
+        others = {name: value for name, value in data.items() if name not in texts}
+        limit([value for value in others.values() if isinstance(value, str) and value.lstrip()[:1] in ("[", "{")])
+        return super().pre_parse_json(others) | texts
 
     def validate_arguments(self, arguments_to_validate: dict[str, Any]) -> dict[str, Any]:
         given = self.pre_parse_json(arguments_to_validate)
@@ -35,6 +42,44 @@ class Arguments(FuncMetadata):
             if not sum(correct(corrected, problem, self.input_schema) for problem in problems):
                 raise
         return self.arg_model.model_validate(corrected).model_dump_one_level()
+
+
+def lenient(reader: FuncMetadata, schema: dict[str, Any]) -> Arguments:
+    """The reader of a tool's arguments, by its input schema."""
+    model = reader.arg_model
+    taking_numbers = type(model.__name__, (model,), {"model_config": ConfigDict(coerce_numbers_to_str=True)})
+    return Arguments(**{**dict(reader), "arg_model": taking_numbers}, input_schema=schema)
+
+
+def is_text(parameter: dict[str, Any]) -> bool:
+    """Whether a parameter is plain text, with or without null."""
+    kinds = [kind for kind in parameter.get("anyOf", [parameter]) if kind.get("type") != "null"]
+    return [kind.get("type") for kind in kinds] == ["string"] and not kinds[0].keys() & {"enum", "const", "format"}
+
+
+def limit(texts: list[str]) -> None:
+    """Refuse JSON in strings that is over the limits, or that cannot be sent on.
+
+    The SDK also reads NaN, infinity and lone surrogates there. What is not JSON, it leaves a string.
+    """
+    try:
+        measure(*(text.encode(errors="replace") for text in texts))
+    except Refused as refused:
+        raise invalid(refused.why) from None
+    for text in texts:
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        try:
+            json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+        except ValueError:
+            why = "The JSON in a string has a number or a character that JSON cannot have. Correct it."
+            raise invalid(why) from None
+
+
+def invalid(why: str) -> MCPError:
+    return MCPError(code=INVALID_PARAMS, message=why)
 
 
 def correct(arguments: dict[str, Any], problem: ErrorDetails, schema: dict[str, Any]) -> bool:
@@ -49,7 +94,7 @@ def correct(arguments: dict[str, Any], problem: ErrorDetails, schema: dict[str, 
         choices = [choice for kind in kinds for choice in expanded(kind, schema)]
         members = {name for kind in choices for name in kind.get("properties", {})}
         has_default = part in members and not any(part in kind.get("required", ()) for kind in choices)
-        kinds = [kind for choice in choices for kind in within(choice, part)]
+        kinds = [kind for choice in choices if isinstance(kind := within(choice, part), dict)]
         owner, name, place = place, part, place[part]
     if place is None and (has_default or owner is arguments):  # without a default, it is missing
         del owner[name]
@@ -70,35 +115,8 @@ def expanded(kind: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str,
         yield from expanded(choice, schema)
 
 
-def within(kind: dict[str, Any], part: int | str) -> Iterator[dict[str, Any]]:
-    """The schema of a member or of an entry, where a schema has one."""
+def within(kind: dict[str, Any], part: int | str) -> Any:
+    """The schema of a member or of an entry; it may be true, false or missing."""
     if isinstance(part, str):
-        found = kind.get("properties", {}).get(part) or kind.get("additionalProperties")
-    else:
-        found = dict(enumerate(kind.get("prefixItems", ()))).get(part) or kind.get("items")
-    if isinstance(found, dict):
-        yield found
-
-
-def lenient(reader: FuncMetadata, schema: dict[str, Any]) -> Arguments:
-    """The reader of a tool's arguments, by its input schema."""
-    model = reader.arg_model
-    taking_numbers = type(model.__name__, (model,), {"model_config": ConfigDict(coerce_numbers_to_str=True)})
-    return Arguments(
-        arg_model=taking_numbers,
-        output_schema=reader.output_schema,
-        output_model=reader.output_model,
-        wrap_output=reader.wrap_output,
-        texts=frozenset(texts(schema)),
-        input_schema=schema,
-    )
-
-
-def texts(schema: dict[str, Any]) -> set[str]:
-    """The parameters that are plain text, with or without null, by the input schema of a tool."""
-    return {name for name, parameter in schema.get("properties", {}).items() if is_text(parameter)}
-
-
-def is_text(parameter: dict[str, Any]) -> bool:
-    kinds = [kind for kind in parameter.get("anyOf", [parameter]) if kind.get("type") != "null"]
-    return [kind.get("type") for kind in kinds] == ["string"] and not kinds[0].keys() & {"enum", "const", "format"}
+        return kind.get("properties", {}).get(part) or kind.get("additionalProperties")
+    return dict(enumerate(kind.get("prefixItems", ()))).get(part) or kind.get("items")

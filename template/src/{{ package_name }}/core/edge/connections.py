@@ -1,7 +1,11 @@
-"""Limits on connections and header sections. uvicorn has no settings for them."""
+"""Where the connector listens, and limits on connections and header sections, for which uvicorn has no settings."""
 
 import asyncio
+import errno
 import logging
+import os
+import socket
+from contextlib import ExitStack
 from functools import cache
 
 from starlette.responses import PlainTextResponse
@@ -23,6 +27,17 @@ QUEUE = 2_048  # connections that the kernel queues until they are accepted
 PIPELINED = 16  # requests that may wait on one connection while an earlier one is answered
 UNREAD = 60.0  # seconds for a caller to read more of its answer
 HEALTH = b"/health/"
+# Each has a socket of its own: on one for both, the address of an IPv4 caller would look like ::ffff:10.0.0.1.
+EVERYWHERE = ["::", "0.0.0.0"]  # noqa: S104
+Address = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+ABSENT = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+REASONS = {
+    errno.EADDRINUSE: "PORT is {port}, which another process uses; stop that process or choose another port",
+    errno.EACCES: "PORT is {port}, for which this user lacks the right; choose a port over 1023",
+    errno.EADDRNOTAVAIL: "HOST is {name}, not an address of this machine; use 127.0.0.1, or :: for all addresses",
+    errno.EAFNOSUPPORT: "HOST is {name}, and this machine has no IPv6; use 0.0.0.0",
+}
+OTHER = "HOST is {name} and PORT is {port}, where it cannot listen ({error}); choose others"
 
 
 class Connection(HttpToolsProtocol):
@@ -144,3 +159,61 @@ def most_connections() -> int:
     if files == resource.RLIM_INFINITY:
         return CONNECTIONS
     return max(1, min(CONNECTIONS, files - SPARE_FILES))
+
+
+class CannotListen(Exception):
+    """The setting that is wrong, and what to do."""
+
+
+def bound(name: str, port: int) -> list[socket.socket]:
+    """Sockets at all addresses of a host, to be listened on; for `::`, at all of IPv6 and of IPv4.
+
+    Where this machine lacks one of both, the other is enough.
+
+    Raises:
+        CannotListen: An address cannot be used, or there is none.
+    """
+    sockets: list[socket.socket] = []
+    absent: OSError | None = None
+    with ExitStack() as unless_all:
+        for family, address in dict.fromkeys(addresses(name, port)):
+            try:
+                sockets.append(unless_all.enter_context(bind(family, address)))
+            except OSError as error:
+                if error.errno not in ABSENT:
+                    raise CannotListen(reason(name, port, error)) from error
+                absent = error
+        if absent and not sockets:
+            raise CannotListen(reason(name, port, absent)) from absent
+        unless_all.pop_all()
+    return sockets
+
+
+def bind(family: socket.AddressFamily, address: Address) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":  # elsewhere this would let two processes share a port
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(address)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def addresses(name: str, port: int) -> list[tuple[socket.AddressFamily, Address]]:
+    try:
+        found = [
+            place
+            for host in (EVERYWHERE if name == "::" else [name])
+            for place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        ]
+    except OSError as error:
+        raise CannotListen(f"HOST is {name}, which cannot be resolved ({error.strerror}); use an IP address") from error
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def reason(name: str, port: int, error: OSError) -> str:
+    return REASONS.get(error.errno or 0, OTHER).format(name=name, port=port, error=error.strerror)

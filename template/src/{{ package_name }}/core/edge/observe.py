@@ -1,4 +1,4 @@
-"""One log line for each request: its caller, method, tool and outcome. Never an argument, a result or a credential.
+"""Logging, and one line for each request: its caller, method, tool and outcome. Never an argument or a credential.
 
 `caller` is the id of an API key, or a fingerprint of the user or credential; without either, one of the IP address.
 """
@@ -27,6 +27,14 @@ PLAIN = re.compile(r"[\w./:@*+-]+", re.ASCII)
 LONGEST = 64  # characters of a value that the caller chose
 HEALTH = "/health/"
 REFUSED = {401: "refused_401", 403: "refused_403", 421: "refused_host", 429: "refused_429", 503: "unavailable"}
+LEVELS = {"error": logging.ERROR} | dict.fromkeys(("ok", "input_required", "tool_error", "cancelled"), logging.INFO)
+
+MAX_RECORD = 4_000  # characters of one record, including its traceback
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+MARGIN = "\n  | "  # before each line of a traceback, so that text from a caller never begins a line
+
+# Line breaks and other control characters, marks that change the direction of text, and lone surrogates.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 # The fields of the current request's line. `Observe` creates the dictionary, and inner layers add to it from any task.
 current: ContextVar[dict[str, Any] | None] = ContextVar("current", default=None)
@@ -87,10 +95,11 @@ class Observe:
             record.setdefault("caller", fingerprint(scope["client"][0] if scope.get("client") else ""))
             if left and not whole:
                 record["outcome"] = "cancelled"
-            record.setdefault("outcome", REFUSED.get(status) or ended(status))
+            usual = "ok" if status < 400 else "invalid" if status < 500 else "error"
+            record.setdefault("outcome", REFUSED.get(status, usual))
             if not scope["path"].startswith(HEALTH) or status >= 400:
-                usual = found_out and "method" not in record
-                level = logging.INFO if usual else LEVELS.get(record["outcome"], logging.WARNING)
+                quiet = found_out and "method" not in record
+                level = logging.INFO if quiet else LEVELS.get(record["outcome"], logging.WARNING)
                 requests.log(level, "%s", line(scope, record, status, time.perf_counter() - began))
 
 
@@ -102,13 +111,6 @@ def finds_out(answer: Message) -> bool:
     """
     challenges = [value for name, value in answer.get("headers", ()) if name.lower() == b"www-authenticate"]
     return answer["status"] in (404, 405) or (answer["status"] == 401 and not any(b"error=" in c for c in challenges))
-
-
-def ended(status: int) -> str:
-    return "ok" if status < 400 else "invalid" if status < 500 else "error"
-
-
-LEVELS = {"error": logging.ERROR} | dict.fromkeys(("ok", "input_required", "tool_error", "cancelled"), logging.INFO)
 
 
 def line(scope: Scope, record: dict[str, Any], status: int, seconds: float) -> str:
@@ -151,3 +153,43 @@ def failure(error: BaseException) -> tuple[str, str]:
     if isinstance(error, ValidationError):
         return "invalid", str(INVALID_PARAMS)
     return "error" if isinstance(error, Exception) else "cancelled", type(error).__qualname__
+
+
+class Lines(logging.Formatter):
+    """Escapes control characters, and shortens long records in the middle: the end of a traceback matters most."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        bare = {"msg": cut(record.getMessage()), "args": (), "exc_info": None, "exc_text": None, "stack_info": None}
+        text = escaped(super().format(logging.makeLogRecord(record.__dict__ | bare)))
+        if record.exc_info and record.exc_info[0]:
+            text += MARGIN + MARGIN.join(map(escaped, cut(self.formatException(record.exc_info)).split("\n")))
+        return cut(text)
+
+
+def escaped(text: str) -> str:
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
+
+
+def cut(text: str) -> str:
+    if len(text) <= MAX_RECORD:
+        return text
+    note = f" … ({len(text):,} characters) … "
+    kept = MAX_RECORD - len(note)
+    return text[: kept // 2] + note + text[kept // 2 - kept :]
+
+
+def configure(level: str) -> None:
+    """Send all logs to standard error. Below INFO, only the connector's own loggers and its package's write.
+
+    Libraries write arguments, results, headers and bodies there.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(Lines(FORMAT))
+    logging.basicConfig(level=max(logging.INFO, logging.getLevelNamesMapping()[level]), handlers=[handler])
+    logging.captureWarnings(True)
+    for name in ("connector", __name__.partition(".")[0]):
+        logging.getLogger(name).setLevel(level)
+    for name in ("httpx2", "httpcore2", "uvicorn.access", "mcp.server.streamable_http"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # below: URLs, a line for each request
+    logging.getLogger("mcp.server.mcpserver.server").addFilter(lambda record: record.levelno > logging.INFO)
+    logging.getLogger("mcp.server.transport_security").setLevel(logging.ERROR)  # Observe logs it

@@ -1,10 +1,13 @@
-"""The SDK's server, with limits on JSON inside strings, and errors that tell an agent what to do."""
+"""The SDK's server, with errors that tell an agent what to do, and with states that other replicas can open."""
 
 import json
-from collections.abc import Iterable, Mapping
+import secrets
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from mcp.server import MCPServer
+from mcp.server.auth.middleware.auth_context import get_access_token
+from mcp.server.auth.provider import principal_components
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
@@ -15,52 +18,53 @@ from mcp.server.mcpserver.exceptions import (
     UnexpectedResourceError,
     UnexpectedToolError,
 )
+from mcp.server.request_state import RequestStateSecurity
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult
+from mcp_types import CallToolResult, GetPromptResult, InputRequiredResult
 from pydantic import AnyUrl, ValidationError
 from pydantic_core import ErrorDetails
 
-from .arguments import Arguments, lenient, texts
-from .limits import Refused, measure
+from ...settings import Settings
+from ..fields import LEAST
+from .arguments import Arguments, invalid, lenient
 from .observe import observe_message
 
 MAX_ERROR = 2_000  # characters of an error message to an agent
 NAMED = 5  # wrong arguments that one message lists
 
+UNSET = (
+    "REQUEST_STATE_KEYS is not set: if a tool asks the user a question, only this process accepts the answer; "
+    "other replicas, and this one after a restart, refuse it. docs/deploy.md says how to set a key"
+)
+
 # pydantic's error types, in words for an agent. The names in braces come from the error's context.
 WORDS = {
-    "missing": "is missing",
-    "unexpected_keyword_argument": "is unknown",
-    "extra_forbidden": "is unknown",
-    "string_type": "must be a string",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "int_parsing_size": "is too large",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
-    "finite_number": "must be a finite number",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "list_type": "must be a list",
-    "tuple_type": "must be a list",
-    "set_type": "must be a list",
-    "dict_type": "must be an object",
-    "model_type": "must be an object",
-    "model_attributes_type": "must be an object",
-    "none_required": "must be null",
-    "greater_than": "must be over {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than": "must be under {lt}",
-    "less_than_equal": "must be at most {le}",
-    "multiple_of": "must be a multiple of {multiple_of}",
-    "string_too_short": "must have at least {min_length} characters",
-    "string_too_long": "must have at most {max_length} characters",
-    "too_short": "must have at least {min_length} entries",
-    "too_long": "must have at most {max_length} entries",
-    "string_pattern_mismatch": "must match the pattern {pattern}",
-    "literal_error": "must be {expected}",
-    "enum": "must be {expected}",
+    kind: words
+    for words, kinds in {
+        "is missing": "missing",
+        "is unknown": "unexpected_keyword_argument extra_forbidden",
+        "must be a string": "string_type",
+        "must be a whole number": "int_type int_parsing int_from_float",
+        "is too large": "int_parsing_size",
+        "must be a number": "float_type float_parsing",
+        "must be a finite number": "finite_number",
+        "must be true or false": "bool_type bool_parsing",
+        "must be a list": "list_type tuple_type set_type",
+        "must be an object": "dict_type model_type model_attributes_type",
+        "must be null": "none_required",
+        "must be over {gt}": "greater_than",
+        "must be at least {ge}": "greater_than_equal",
+        "must be under {lt}": "less_than",
+        "must be at most {le}": "less_than_equal",
+        "must be a multiple of {multiple_of}": "multiple_of",
+        "must have at least {min_length} characters": "string_too_short",
+        "must have at most {max_length} characters": "string_too_long",
+        "must have at least {min_length} entries": "too_short",
+        "must have at most {max_length} entries": "too_long",
+        "must match the pattern {pattern}": "string_pattern_mismatch",
+        "must be {expected}": "literal_error enum",
+    }.items()
+    for kind in kinds.split()
 }
 
 
@@ -122,10 +126,6 @@ class Connector(MCPServer[Any]):
             raise
 
 
-def invalid(why: str) -> MCPError:
-    return MCPError(code=INVALID_PARAMS, message=why)
-
-
 def has_root_cause(error: BaseException, kind: type[BaseException]) -> bool:
     """Whether the first error in the chain of causes is of this type."""
     while error.__cause__:
@@ -159,7 +159,7 @@ def unknown(arguments: Iterable[str], schema: Mapping[str, Any]) -> str:
 
 def limit_messages(server: MCPServer[Any]) -> None:
     """Add the middleware that logs and limits messages, around all other middleware of the server."""
-    server.middleware[:0] = [observe_message, brief_errors, bounded_texts(server)]
+    server.middleware[:0] = [observe_message, brief_errors]
 
 
 async def brief_errors(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
@@ -184,41 +184,26 @@ def shortened(text: str) -> str:
     return text if len(text) <= MAX_ERROR else f"{text[: MAX_ERROR - 40]}… ({len(text):,} characters)"
 
 
-def repeatable(text: str) -> bool:
-    """Whether what the SDK reads in a string can be sent on: it also takes NaN, infinity and lone surrogates."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return True  # the SDK leaves it a string
-    try:
-        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
-    except ValueError:
-        return False
-    return True
+def new_key() -> str:
+    return secrets.token_urlsafe(LEAST)
 
 
-def bounded_texts(server: MCPServer[Any]) -> Any:
-    """Server middleware: apply the limits on JSON to JSON inside strings too.
+def token_owner() -> tuple[str | None, ...] | None:
+    """The user and client of this request's access token; a token without a subject counts as its own user."""
+    token = get_access_token()
+    if token is None:
+        return None
+    return *principal_components(token), None if token.subject else token.token
 
-    If a parameter is not text, the SDK parses an argument such as `"[1, 2]"` as JSON. The limits on the body count
-    such a string as one value.
+
+def request_state(settings: Settings, caller: Callable[[], object] = token_owner) -> RequestStateSecurity:
+    """How to seal states: for this connector and one caller. Without keys in the settings, for this process only.
+
+    `caller` returns the identity of the current caller, in JSON types. Only that caller can use the state.
     """
-    plain: dict[str, set[str]] = {}  # for each tool, its parameters that are text
-
-    async def check(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        arguments = (ctx.params or {}).get("arguments")
-        if ctx.method == "tools/call" and isinstance(arguments, Mapping):
-            if not plain:
-                plain.update({tool.name: texts(tool.input_schema) for tool in await server.list_tools()})
-            kept = plain.get(str((ctx.params or {}).get("name")), set())
-            given = [value for name, value in arguments.items() if isinstance(value, str) and name not in kept]
-            read = [text for text in given if text.lstrip()[:1] in ("[", "{")]
-            try:
-                measure(*(text.encode(errors="replace") for text in read))
-            except Refused as refused:
-                raise invalid(refused.why) from None
-            if not all(map(repeatable, read)):
-                raise invalid("The JSON in a string has a number or a character that JSON cannot have. Correct it.")
-        return await call_next(ctx)
-
-    return check
+    keys = [key.get_secret_value() for key in settings.request_state_keys]
+    return RequestStateSecurity(
+        keys=keys or [new_key()],
+        bind_principal=lambda _: json.dumps(caller(), sort_keys=True),
+        audience=settings.public_url,
+    )

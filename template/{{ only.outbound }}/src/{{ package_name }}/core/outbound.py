@@ -57,22 +57,18 @@ def proxy_fault(value: str) -> str | None:
     """What is wrong with the URL of a proxy, and what to do."""
     try:
         url = urlsplit(value if "://" in value else f"http://{value}")
-        host, port = url.hostname or "", url.port
-        host = f"[{host}]" if "[" in url.netloc else host
-        known = is_host(host) and port != 0 and ("://" in value or port) and value.isprintable() and " " not in value
+        host = url.hostname or ""
+        if "[" in url.netloc:
+            ipaddress.IPv6Address(host)
+        elif host.replace(".", "").isdigit():
+            ipaddress.IPv4Address(host)
+        known = bool(host.encode("idna")) and url.port != 0 and ("://" in value or url.port is not None)
     except ValueError:
         known = False
+    known = known and value.isprintable() and " " not in value
     if known and url.scheme in {"socks5", "socks5h"}:
         missing = "names a SOCKS proxy, which needs the package socksio; install it, or unset this variable"
         return None if find_spec("socksio") else missing
     if not known or url.scheme not in {"http", "https"}:
         return "must be the URL of a proxy, such as http://proxy.example.com:3128; correct or unset it"
     return None
-
-
-def is_host(name: str) -> bool:
-    if "[" in name:
-        ipaddress.IPv6Address(name.strip("[]"))
-    elif name.replace(".", "").isdigit():
-        ipaddress.IPv4Address(name)
-    return bool(name and name.encode("idna"))

@@ -1,23 +1,40 @@
-"""Errors of the upstream API in words that tell an agent what to do next."""
+"""Errors of the upstream API in words that tell an agent what to do next, with the API's own reason."""
 
 import email.utils
 import math
 import operator
 import re
 import time
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
-from .report import Path, template
+from .answer import LARGE, Unusable, decoded, json_of
+from .watch import Path, template
 
 LATER = {408, 425, 429, 502, 503, 504}  # the same request may succeed if it is sent again
 BUSY = {408, 423, 425, 429}  # so waiting helps, even where the API does not say how long
 FINAL = {401, 404, 407, 410}  # waiting does not help, whatever the headers say
 PATIENCE = 15 * 60  # seconds that a person waits; what takes longer is for later
-LONGEST = 30 * 24 * 3600.0  # seconds that an API may ask to wait
+LONGEST_WAIT = 30 * 24 * 3600.0  # seconds that an API may ask to wait
 QUOTA = re.compile(r"\b(?:r|remaining)\s*=\s*0\b(?:[^\"]*?\b(?:t|reset)\s*=\s*(\d+))?")  # an empty one in `RateLimit`
 DURATION = re.compile(r"(?=\d)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 UNITS = (86400, 3600, 60, 1, 0.001)  # seconds
+
+MAX_REASON = 300  # characters of the API's own words
+LONGEST = 2_000  # characters of them that are looked at
+# Where APIs put the reason of an error (RFC 9457 §3.1, RFC 6749 §5.2, and what is usual), and the name of a field.
+REASONS = ("detail", "error_description", "message", "error_message", "msg", "error", "title", "reason")
+MORE = ("errors", "details")  # of single fields, or what is behind the reason
+FIELDS = ("field", "loc", "param", "parameter", "property", "attribute")
+LINKS = re.compile(
+    r"!?\[([^][]*)\]\([^()]*\)"  # Markdown's, of which the text stays
+    r"|(?:\b[a-z][a-z0-9+.-]*:)?//\S+|\b(?:https?|javascript|data|mailto|file|tel):\S+|\bwww\.\S+"
+    r"|\b[\w-]+(?:\.[\w-]+)+/\S*",
+    re.IGNORECASE,
+)
+MARKUP = str.maketrans({"[": "(", "]": ")", "<": "(", ">": ")", "`": "'", '"': "'"})
 
 DOUBT = "The change may have been made or not: read the record before you try again."
 OWNER = "The owner of this connector must"
@@ -26,42 +43,35 @@ WORDS = {
     402: ("asks for a payment", "Do not try again: a person must check the account."),
     403: ("does not allow this", "Do not try again: a person must check what the credential may do."),
     407: ("is behind a proxy that refuses the credential", "Do not try again: a person must check it."),
-    405: ("does not take such a request", f"{OWNER} fit upstream.py to it."),
     406: ("does not answer with JSON", f"{OWNER} check UPSTREAM_URL."),
-    409: ("reports a conflict", "Read the record again before you try again."),
-    412: ("reports a conflict", "Read the record again before you try again."),
-    413: ("finds the request too large", "Send less."),
-    414: ("finds the request too large", "Send less."),
-    415: ("does not take such a request", f"{OWNER} fit upstream.py to it."),
-    501: ("does not take such a request", f"{OWNER} fit upstream.py to it."),
+    **dict.fromkeys((409, 412), ("reports a conflict", "Read the record again before you try again.")),
+    **dict.fromkeys((413, 414), ("finds the request too large", "Send less.")),
+    **dict.fromkeys((405, 415, 501), ("does not take such a request", f"{OWNER} fit upstream.py to it.")),
 }
 
 
 def sentence(path: str, status: int, headers: Mapping[str, str], said: str, repeatable: bool) -> str:
     """What an error means and what to do. `said` is the API's own reason: `: "…"`, or nothing."""
+    if status < 400:
+        return (
+            f"The upstream API redirects elsewhere ({status}). Use an id that a search returned; "
+            "if it was one, the owner of this connector must check UPSTREAM_URL."
+        )
     seconds = wait(status, headers)
     if seconds is None and status in BUSY:
         seconds = 60.0
     done = status >= 500 and status != 503 and not repeatable  # perhaps
     if seconds is not None and not done:
-        return f"The upstream API is busy ({status}){said}. {advice(seconds)}"
-    if status in {404, 410}:
+        what, remedy = "is busy", advice(seconds)
+    elif status in {404, 410}:
         if isinstance(path, Path) and path.template != path:
             return f"There is no such record ({status}){said}. Search for it first."
-        remedy = f"{OWNER} check UPSTREAM_URL and upstream.py."
-        return f"The upstream API has no path {template(path)} ({status}){said}. {remedy}"
-    if status in WORDS:
-        what, remedy = WORDS[status]
-        return f"The upstream API {what} ({status}){said}. {remedy}"
-    if status >= 500:
-        retry = "Try again in a minute, or tell its owner."
-        return f"The upstream API has a fault ({status}){said}. {DOUBT if done else retry}"
-    if status >= 400:
-        return f"The upstream API refuses the request ({status}){said}. Correct it and try again."
-    return (
-        f"The upstream API redirects elsewhere ({status}). Use an id that a search returned; "
-        f"if it was one, {OWNER[0].lower()}{OWNER[1:]} check UPSTREAM_URL."
-    )
+        what, remedy = f"has no path {template(path)}", f"{OWNER} check UPSTREAM_URL and upstream.py."
+    elif status >= 500 and status not in WORDS:
+        what, remedy = "has a fault", DOUBT if done else "Try again in a minute, or tell its owner."
+    else:
+        what, remedy = WORDS.get(status, ("refuses the request", "Correct it and try again."))
+    return f"The upstream API {what} ({status}){said}. {remedy}"
 
 
 def wait(status: int, headers: Mapping[str, str]) -> float | None:
@@ -75,9 +85,7 @@ def wait(status: int, headers: Mapping[str, str]) -> float | None:
     longest = max((value for value in asked if value is not None), default=None)
     if longest or (longest == 0 and (status in BUSY or status >= 500)):  # without a wait, other refusals are final
         return longest
-    if status in {403, 429, 503} and (resets := list(quota_resets(headers))):
-        return max(resets)
-    return None
+    return max(quota_resets(headers), default=None) if status in {403, 429, 503} else None
 
 
 def quota_resets(headers: Mapping[str, str]) -> Iterator[float]:
@@ -112,12 +120,12 @@ def seconds(value: str) -> float | None:
     if math.isnan(number) or number < 0:
         return None
     if number > 1e14:  # no time at all
-        return LONGEST
+        return LONGEST_WAIT
     if number > 1e11:  # milliseconds
         number /= 1000
     if number > 1e9:  # since 1970
         number -= time.time()
-    return min(max(0.0, number), LONGEST)
+    return min(max(0.0, number), LONGEST_WAIT)
 
 
 def date(value: str) -> datetime:
@@ -133,11 +141,55 @@ def advice(seconds: float) -> str:
     whole = max(1, math.ceil(seconds))
     if whole <= 90:
         return f"Try again in {whole} second{'s' if whole > 1 else ''}."
-    if whole <= PATIENCE:
-        return f"Try again in {math.ceil(whole / 60)} minutes."
-    amount = f"{math.ceil(whole / 60)} minutes"
-    if whole > 90 * 60:
-        amount = f"{math.ceil(whole / 3600)} hours"
-    if whole > 36 * 3600:
-        amount = f"{math.ceil(whole / (24 * 3600))} days"
-    return f"Try again later, in about {amount}."
+    unit, length = ("days", 86400) if whole > 36 * 3600 else ("hours", 3600) if whole > 90 * 60 else ("minutes", 60)
+    when = "in" if whole <= PATIENCE else "later, in about"
+    return f"Try again {when} {math.ceil(whole / length)} {unit}."
+
+
+def reason(headers: Mapping[str, str], content: bytes, secrets: Iterable[str] = ()) -> str:
+    """The API's own words about an error, after a colon and in quotation marks; "" if it has none.
+
+    They are data from outside: without links, markup, control characters, marks that change the direction of text, and
+    the credential.
+    """
+    kind, start = headers.get("content-type", "").lower(), content[: 4 * LARGE]
+    try:
+        words = said(json_of(headers, start))
+    except Unusable:
+        words = decoded(headers, start)
+        if words.lstrip("\ufeff \t\r\n").startswith("<") or "html" in kind or not re.match("$|text/|.*json", kind):
+            words = ""
+    if not words:
+        told = re.findall(r'error(?:_description)?="([^"]*)"', headers.get("www-authenticate", "")[:LONGEST])
+        words = told[-1] if told else ""  # RFC 6750 §3: the description follows the code
+    for secret in secrets:
+        words = words.replace(secret, "(credential)")
+    words = harmless(words[:LONGEST])
+    return f': "{words}"' if words else ""
+
+
+def said(value: Any, levels: int = 4) -> str:
+    """What an error in JSON says: its usual member, and then what it says of single fields."""
+    if isinstance(value, list) and levels:
+        return "; ".join(filter(None, (said(item, levels - 1) for item in value[:5])))
+    if not isinstance(value, dict) or not levels:
+        return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    usual = next(filter(None, (said(value.get(name), levels - 1) for name in REASONS)), "")
+    field = next(filter(None, (place(value.get(name)) for name in FIELDS)), "")
+    if words := list(filter(None, [field, usual, *(said(value.get(name), levels - 1) for name in MORE)])):
+        return ": ".join(words)
+    told = ((name, said(item, levels - 1)) for name, item in list(value.items())[:5])
+    return ", ".join(f"{name}: {words}" for name, words in told if words)
+
+
+def place(field: Any) -> str:
+    """The name of a field: text, or a list of what leads to it."""
+    parts = field if isinstance(field, list) else [field]
+    return ".".join(str(part) for part in parts if isinstance(part, str | int) and not isinstance(part, bool))
+
+
+def harmless(text: str) -> str:
+    text = "".join(" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in text)
+    text = LINKS.sub(lambda found: f"{found[1]} (link)" if found[1] else "(link)", text)
+    text = " ".join(text.translate(MARKUP).split())
+    return text if len(text) <= MAX_REASON else text[: MAX_REASON - 1] + "…"

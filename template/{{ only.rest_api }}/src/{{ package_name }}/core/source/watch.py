@@ -1,22 +1,67 @@
-"""Whether the upstream API answers: asked in the background, for readiness to report."""
+"""What the operators learn of a failing upstream API: a log line, and its state beside readiness."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from ..edge.observe import current
+from ..edge.observe import current, note
 
-logger = logging.getLogger("connector.health")
+logger = logging.getLogger("connector.upstream")
+health = logging.getLogger("connector.health")
 
 EVERY = 30.0  # seconds
 WITHIN = 20.0  # seconds for an answer
 FIRST = 1.0  # seconds that a report waits for the first answer
+DIGITS = re.compile(r"[^/]*\d[^/]*")
 
-# While the API fails, only the change is logged, and not each request of this module.
-logging.getLogger("connector.upstream").addFilter(lambda _: "repeated" not in (current.get() or {}))
+# While the API fails, only the change is logged, and not each request of `Watch`.
+logger.addFilter(lambda _: "repeated" not in (current.get() or {}))
+
+
+class Path(str):
+    """The path of a request to the upstream API, which keeps its template: `/records/{id}`."""
+
+    template: str
+
+    def __new__(cls, template: str, values: Mapping[str, str]) -> Self:
+        path = super().__new__(cls, template.format_map(values))
+        path.template = template
+        return path
+
+
+def template(path: str) -> str:
+    """The path without values: as its template, or else with `*` for segments with a digit, and without a query."""
+    return path.template if isinstance(path, Path) else DIGITS.sub("*", path.partition("?")[0])
+
+
+def upstream_failed(method: str, host: str, path: str, cause: int | Exception, seconds: float) -> None:
+    """Log one warning for a failed request to the upstream API, with the status or the exception as its cause.
+
+    The path is written as its template. The cause is also noted as `upstream`.
+    """
+    note(upstream=cause if isinstance(cause, int) else type(cause).__name__)
+    why = f"status={cause}" if isinstance(cause, int) else f"cause={reason(cause)}"
+    request_id = (current.get() or {}).get("id", "-")
+    logger.warning("%s %s%s %s ms=%.1f id=%s", method, host, template(path), why, seconds * 1000, request_id)
+
+
+def upstream_unusable(why: str) -> None:
+    """One warning for an answer that cannot be used: which field has which fault, without its value."""
+    logger.warning("the answer cannot be used: %s id=%s", why, (current.get() or {}).get("id", "-"))
+
+
+def reason(error: BaseException) -> str:
+    """The exception and the operating system's error: `ConnectError (Name or service not known)`."""
+    name, inner = type(error).__name__, error.__cause__ or error.__context__
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            return f"{name} ({inner.strerror})"
+        inner = inner.__cause__ or inner.__context__
+    return name
 
 
 class Watch:
@@ -62,10 +107,10 @@ class Watch:
             current.reset(mark)
         cause = {"cause": str(noted["upstream"])} if "upstream" in noted else {}
         if answers and self._failing:
-            logger.warning("the upstream API answers again; it was failing since %s", self._failing["since"])
+            health.warning("the upstream API answers again; it was failing since %s", self._failing["since"])
             self._failing = {}
         elif not answers:
             if not self._failing:
-                logger.warning("the upstream API does not answer: %s", cause.get("cause", "no cause is known"))
+                health.warning("the upstream API does not answer: %s", cause.get("cause", "no cause is known"))
             since = self._failing.get("since") or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             self._failing = {"since": since, **cause}
