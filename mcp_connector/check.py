@@ -203,12 +203,12 @@ def source(update: Update) -> list[str]:
         )
     elif untagged(str(commit)):
         found.append(
-            f"{name} has {shown(commit)} as _commit, which is no release, because the template had no tags: whoever "
+            f"{name} has {shown(commit)} as _commit, which is not a release, because the template had no tags: whoever "
             "publishes it must run there: make tags && git push --tags. Then update again."
         )
     elif order(str(commit)) is None:
         found.append(
-            f"{name} has {shown(commit)} as _commit, which is no release and can vanish: "
+            f"{name} has {shown(commit)} as _commit, which is not a release and can vanish: "
             "update to a release, copier update --vcs-ref=vX.Y.Z"
         )
     else:
@@ -266,7 +266,7 @@ def assignment(key: str, value: Value) -> str:
 def edited_deletions(update: Update) -> tuple[list[str], bool]:
     """Deleted files that a commit of their owner had changed, and whether history is there to tell.
 
-    An owner's commit is one that leaves the answers file alone: each copy and update writes it.
+    An owner's commit is one that does not change the answers file: each copy and update writes it.
     """
     if not update.deleted:
         return [], True
@@ -283,8 +283,8 @@ def edited_deletions(update: Update) -> tuple[list[str], bool]:
 def lost_lines(update: Update) -> list[str]:
     """Changed files without the lines that their owner had added, where no such line is left in any of them.
 
-    Copier writes these last, all at once, so it may have been cut off before. Looked for before the commit alone: later
-    on an owner may have taken lines away.
+    Copier writes these last, all at once, so it may have been interrupted before. Looked for only before the commit:
+    later, an owner may have removed lines.
     """
     at, head = git("rev-parse", f"{update.since}^{{commit}}", "HEAD", cwd=update.project).split()
     last = git("rev-list", "--max-count=1", at, "--", update.answers_file, cwd=update.project).strip()

@@ -179,7 +179,7 @@ def untagged(version: str) -> bool:
 
 
 def order(tag: str) -> Order | None:
-    """A key that sorts version tags as PEP 440 does; None for what is not a public version, such as `v1.0-3-gabcdef`."""
+    """A key that sorts version tags as PEP 440 does; None if it is not a public version, such as `v1.0-3-gabcdef`."""
     match = VERSION.fullmatch(tag)
     # Seven digits and no dot: the abbreviated hash of a commit that happens to have no letter.
     if not match or re.fullmatch(r"\d{7,}", tag):
