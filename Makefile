@@ -9,7 +9,7 @@ PYTEST = scratch=$$(sh tests/scratch.sh) && trap 'rm -rf "$$scratch"' EXIT INT T
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test peers targets pipelines updates image browser hundred bombs fuzz strangers lint figures locks locks-check tags picture recording clean
+.PHONY: demo test peers targets pipelines updates image browser hundred bombs fuzz strangers lint figures locks locks-check fresh tags picture recording clean
 
 demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kinds of protocol version do.
 	@.venv/demo/bin/python -m tests.programs.demo
@@ -69,6 +69,9 @@ fuzz: $(ENV) ## Send connectors of every auth mode COUNT requests that no client
 locks-check: $(ENV) ## Fail when a lock file and its pyproject.toml disagree.
 	.venv/bin/python -m tests.programs.locks --check
 
+fresh: $(ENV) ## Run connectors with the newest versions that their bounds allow. ONLY=oauth-proxy for some.
+	.venv/bin/python -m tests.programs.fresh $(if $(ONLY),--only '$(ONLY)')
+
 picture: $(ENV) ## Draw docs/picture.svg again, after a change of copier.yml.
 	.venv/bin/python -m tests.programs.picture
 
@@ -81,12 +84,12 @@ tags: ## Give this clone the tag of every release: Copier finds releases by thei
 $(UV):
 	python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target .tools uv==$(UV_VERSION)
 
-$(ENV): requirements.lock $(wildcard locks/*/requirements-dev.lock) | $(UV)
+$(ENV): requirements.lock $(wildcard locks/*.lock) | $(UV)
 	$(UV) venv --quiet --clear --python ">=3.11" .venv
 	$(UV) pip sync --quiet --compile-bytecode --require-hashes requirements.lock
 	for set in base proxy; do \
 	  $(UV) venv --quiet --clear --python ">=3.11" .venv/$$set && \
-	  $(UV) pip sync --quiet --compile-bytecode --require-hashes --python .venv/$$set locks/$$set/requirements-dev.lock || exit 1; \
+	  $(UV) pip sync --quiet --compile-bytecode --require-hashes --python .venv/$$set locks/$$set.lock || exit 1; \
 	done
 	touch $@
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from .recorded import order, put
 
 VERSION = re.compile(r"## +v?(\d\S*)")
-TITLE = re.compile(r"(\*\*|#{3,} ).*")
+HEADING = re.compile(r"#{3,} .*")
+# A paragraph in bold, with a remark or not, is a title as well. One that only begins in bold is not.
+TITLE = re.compile(r"\*\*[^*]+\*\*( \(.*\))?|#{3,} .*")
 ITEM = re.compile(r"([-*]|\d+\.) ")
 BY_HAND = re.compile(r"\bBy hand\b|\bby hand\*\*$")
 
@@ -55,7 +57,7 @@ def blocks(lines: list[str]) -> Iterator[str]:
             whole = ended or re.match(r" *(```|~~~)", block[-1]) or ITEM.match(line.lstrip())
             block += [*([""] if ended else []), line] if whole else [f"{block.pop()} {line.strip()}"]
             ended = False
-        elif ended or ITEM.match(line) or TITLE.fullmatch(line):
+        elif ended or ITEM.match(line) or HEADING.match(line):
             if block:
                 yield "\n".join(block)
             block = [line]

@@ -1,132 +1,28 @@
 """Say what a `copier update` did to a project, and fail while something is left for you to do.
 
 Run it in the project after the update and before the commit; or after that, with `--since` and the commit before the
-update. It reads files and asks git, and changes nothing. Exit status: 0, nothing is left to do; 1, something is; 2,
-there was nothing to check: no project, no git, no such commit, or wrong options.
+update. Before the commit, it carries edits of yours into files that the release moved; it changes nothing else. Exit
+status: 0, nothing is left to do; 1, something is; 2, there was nothing to check: no project, no git, no such commit, or
+wrong options.
 """
 
 import argparse
-import json
 import re
 import shlex
-import textwrap
-from collections.abc import Iterable, Mapping, Sized
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-from .recorded import (
-    ANSWERS_FILE,
-    Answers,
-    Problem,
-    Value,
-    answers,
-    credential,
-    git,
-    order,
-    put,
-    read,
-    shown,
-    source_of,
-    untagged,
-)
+from . import locks, moved
+from .recorded import Answers, Problem, Value, answers, credential, git, names, order, put, shown, source_of, untagged
+from .release import Sides
+from .report import FORMATS, Report, accept, listed, pasted, step
+from .update import Update, look
 
 DESCRIPTION = "Say what a `copier update` did to a project, and fail while something is left for you to do."
 EPILOG = (
     "Exit status: 0, nothing is left to do; 1, something is; 2, it could not check: no project, no git, no such "
     "commit, or wrong options."
 )
-WIDTH = 110
-WHOLE = 5000  # characters: longer than any path
 BEGIN, MIDDLE, END = (re.compile(rb"^" + mark * 7 + rb"( .*)?\r?$") for mark in (b"<", b"=", b">"))
-
-
-@dataclass
-class Update:
-    """A project before, at the commit `since`, and as its files are now."""
-
-    project: Path
-    since: str
-    answers_file: str
-    before: Answers
-    after: Answers
-    added: list[str]
-    changed: list[str]
-    deleted: list[str]
-
-
-@dataclass
-class Report:
-    """What an update did; `--format json` prints it."""
-
-    project: str
-    version: dict[str, Value]  # before and after, as are the source and each changed answer
-    source: dict[str, Value]  # without credentials
-    answers: dict[str, dict[str, Any]]  # those changed, added and removed
-    files: dict[str, list[str]]  # those added, changed and deleted
-    notes: list[str] = field(default_factory=list)  # what could not be looked for
-    left: list[str] = field(default_factory=list)  # sentences: what somebody must do
-
-
-def names(output: str) -> list[str]:
-    return [name for name in output.split("\0") if name]
-
-
-def find_answers_file(project: Path, since: str) -> str:
-    """The one answers file of the project, or of several the one that differs from the commit."""
-    here = {path.name for path in project.iterdir() if ANSWERS_FILE.fullmatch(path.name)}
-    committed = names(git("ls-tree", "--name-only", "-z", since, "--", "./", cwd=project))
-    found = sorted(here | {name for name in committed if ANSWERS_FILE.fullmatch(name)})
-    if len(found) > 1:
-        changed = names(git("diff", "--name-only", "--relative", "-z", since, "--", *found, cwd=project))
-        found = changed if len(changed) == 1 else found
-    if not found:
-        raise Problem(f"{project} has no .copier-answers.yml: name the folder of a project that Copier made.")
-    if len(found) > 1:
-        raise Problem(f"{project} has several answers files: choose one with --answers-file, {' or '.join(found)}.")
-    return found[0]
-
-
-def look(project: Path, since: str, answers_file: str | None) -> tuple[Update, list[str]]:
-    """What changed since a commit, and what is wrong with the answers file."""
-    if not project.is_dir():
-        raise Problem(f"{shown(str(project), WHOLE)} is not a folder.")
-    try:
-        git("rev-parse", "--show-toplevel", cwd=project)
-    except Problem as problem:
-        raise Problem(f"{project}: {problem}.") from None
-    try:
-        git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{since}^{{commit}}", cwd=project)
-    except Problem:
-        raise Problem(f"{project} has no commit {since}: commit the project, or fetch that commit.") from None
-    name = answers_file or find_answers_file(project, since)
-    try:
-        committed = git("show", f"{since}:./{name}", cwd=project)
-    except Problem:
-        raise Problem(f"{name} is not in the commit {since}: commit the project before the update.") from None
-
-    status = names(git("diff", "--name-status", "--no-renames", "--relative", "-z", since, "--", ".", cwd=project))
-    kinds = dict(zip(status[1::2], status[::2], strict=True))
-    untracked = names(git("ls-files", "--others", "--exclude-standard", "-z", "--", ".", cwd=project))
-    kinds.update({path: "M" if kinds.get(path) == "D" else "A" for path in untracked})
-    files = (sorted(path for path in kinds if kinds[path] in kind) for kind in ("A", "MTU", "D"))
-    update = Update(project, since, name, {}, {}, *files)
-
-    wrong = []
-    try:
-        update.before = answers(committed)
-    except Problem as problem:
-        wrong.append(f"{name} at {since} cannot be read: {problem}.")
-    if not (project / name).exists():
-        wrong.append(f"{name} is gone, and no update can start without it: git checkout {since} -- {pasted(name)}")
-        update.after = update.before
-    else:
-        try:
-            update.after = read(project / name)
-        except Problem as problem:
-            wrong.append(f"{name} cannot be read: {problem}. Restore what the update wrote.")
-            update.after = update.before
-    return update, wrong
 
 
 def differing(before: Answers, after: Answers) -> list[str]:
@@ -263,21 +159,39 @@ def assignment(key: str, value: Value) -> str:
     return shlex.quote(f"{key}={value}") if usable else f"{key}=…"
 
 
-def edited_deletions(update: Update) -> tuple[list[str], bool]:
-    """Deleted files that a commit of their owner had changed, and whether history is there to tell.
+def edited_deletions(update: Update, both: Sides | None) -> tuple[list[str], bool]:
+    """Deleted files that their owner had changed or added, and whether that is certain.
 
-    An owner's commit is one that does not change the answers file: each copy and update writes it.
+    A file of the release before is compared with it, if that was rendered. Else history tells: an owner's commit is one
+    that does not change the answers file, because each copy and update writes it.
     """
     if not update.deleted:
         return [], True
-    if git("rev-parse", "--is-shallow-repository", cwd=update.project).strip() == "true":
-        return [], False
+    known = both.old if both else {}
+    edited = [path for path in update.deleted if path in known and not update.had(path, known[path])]
+    rest = [path for path in update.deleted if path not in known]
+    if not rest or git("rev-parse", "--is-shallow-repository", cwd=update.project).strip() == "true":
+        return edited, not rest
 
     def commits(path: str) -> set[str]:
         return set(git("rev-list", "--no-merges", update.since, "--", path, cwd=update.project).split())
 
     updates = commits(update.answers_file)
-    return [path for path in update.deleted if commits(f":(literal){path}") - updates], True
+    owned = {*edited, *(path for path in rest if commits(f":(literal){path}") - updates)}
+    return [path for path in update.deleted if path in owned], True
+
+
+def successors(update: Update, accepted: set[str]) -> list[str]:
+    """What is left to do about the locks of 1.x, where this update deleted them."""
+    if not set(locks.GONE) & {*update.deleted}:
+        return []
+    own = git("show", f"{update.since}:./{locks.OWN}", cwd=update.project) if locks.OWN in update.deleted else ""
+    try:
+        git("check-ignore", "--quiet", "--no-index", "uv.lock", cwd=update.project)
+        ignored = True
+    except Problem:
+        ignored = False
+    return locks.left(update.project, own, ignored, accepted)
 
 
 def lost_lines(update: Update) -> list[str]:
@@ -308,22 +222,6 @@ def lost_lines(update: Update) -> list[str]:
     return lost
 
 
-def listed(items: Iterable[str]) -> str:
-    """`a, b, c`: all of them and whole, because whoever reads this must find each."""
-    return ", ".join(shown(item, WHOLE) for item in items)
-
-
-def pasted(text: str) -> str:
-    """One word of a command that somebody pastes."""
-    return shown(shlex.quote(text), WHOLE)
-
-
-def wrapped(text: str, first: str, rest: str, width: int = WIDTH) -> list[str]:
-    return textwrap.wrap(
-        text, width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
-    )
-
-
 def report(update: Update) -> Report:
     """What happened, without what is left to do."""
     before, after = update.before, update.after
@@ -341,112 +239,44 @@ def report(update: Update) -> Report:
     )
 
 
-def step(before: Value, after: Value) -> dict[str, Value]:
-    return {"before": before, "after": after}
+def check(
+    project: Path,
+    since: str,
+    answers_file: str | None,
+    accepted: set[str],
+    carrying: bool | None = None,
+    rendering: bool = True,
+) -> Report:
+    """What happened, and what is left for somebody to do.
 
-
-def arrow(found: Mapping[str, Value], width: int = 48) -> str:
-    return f"{shown(found['before'], width)} → {shown(found['after'], width)}"
-
-
-def as_text(found: Report) -> str:
-    """For a terminal, or a code block."""
-    version, source = found.version, found.source
-    moved = arrow(version) if version["before"] != version["after"] else f"{shown(version['after'])}, as before"
-    lines = [f"{shown(found.project, 90)}: {moved}, from {shown(source['after'], 70)}"]
-    if source["before"] != source["after"]:
-        lines.append(f"  the source was {shown(source['before'], 70)}")
-    lines += ["", f"Answers: {counts(found.answers)}"]
-    lines += [f"  {kind:<8} {name}: {said}" for kind, name, said in answers_said(found)]
-    lines.append(f"Files: {counts(found.files)}")
-    for kind, paths in found.files.items():
-        if paths:
-            lines += wrapped(listed(paths), f"  {kind:<8} ", " " * 11)
-    lines += [f"  {note}" for note in found.notes]
-    return "\n".join([*lines, "", *left_to_do(found.left)]) + "\n"
-
-
-def as_markdown(found: Report) -> str:
-    """For a request, or a comment on one. Names are code there, so that none of them is a mention or a link."""
-    version, source = found.version, found.source
-    parts = [f"### {code(found.project)}: {code(version['before'])} → {code(version['after'])}"]
-    parts.append(f"Template: {code(source['after'])}")
-    if source["before"] != source["after"]:
-        parts.append(f"The source was {code(source['before'])}.")
-    parts.append(f"**Answers**: {counts(found.answers)}")
-    parts.append("\n".join(f"- {kind}: {code(f'{name}: {said}')}" for kind, name, said in answers_said(found)))
-    parts.append(f"**Files**: {counts(found.files)}")
-    parts.append("\n".join(f"- {kind}: {', '.join(map(code, paths))}" for kind, paths in found.files.items() if paths))
-    todo = "\n".join(left_to_do(found.left))
-    fence = "`" * max(longest_run(todo) + 1, 3)
-    parts += [*found.notes, f"{fence}text\n{todo}\n{fence}" if found.left else todo]
-    return "\n\n".join(filter(None, parts)) + "\n"
-
-
-def as_json(found: Report) -> str:
-    """For a program: every name and value as it is."""
-    return json.dumps(asdict(found), indent=2, allow_nan=False) + "\n"
-
-
-def answers_said(found: Report) -> list[tuple[str, str, str]]:
-    """The kind of each change, the name of the answer, and what it is now, and was."""
-    changed = [("changed", name, arrow(values)) for name, values in found.answers["changed"].items()]
-    rest = [
-        (kind, name, shown(found.answers[kind][name])) for kind in ("added", "removed") for name in found.answers[kind]
-    ]
-    return [*changed, *rest]
-
-
-def left_to_do(left: list[str]) -> list[str]:
-    if not left:
-        return ["Nothing is left for you to do."]
-    lines = ["1 thing is left for you to do:" if len(left) == 1 else f"{len(left)} things are left for you to do:"]
-    for number, sentence in enumerate(left, 1):
-        lines += wrapped(sentence, f"  {number}. ", "     ")
-    return lines
-
-
-def code(text: Value) -> str:
-    """As code in Markdown, whatever backticks it has."""
-    said = shown(text, WHOLE)
-    marks = "`" * (longest_run(said) + 1)
-    space = " " if said[0] in "` " or said[-1] in "` " else ""  # CommonMark takes one away again
-    return f"{marks}{space}{said}{space}{marks}"
-
-
-def longest_run(text: str) -> int:
-    return max(map(len, re.findall("`+", text)), default=0)
-
-
-def accept(names: list[str]) -> str:
-    return " ".join(f"--accept {pasted(name)}" for name in names)
-
-
-def counts(found: Mapping[str, Sized]) -> str:
-    said = ", ".join(f"{len(items)} {kind}" for kind, items in found.items() if items)
-    return said or "none changed"
-
-
-def check(project: Path, since: str, answers_file: str | None, accepted: set[str]) -> Report:
-    """What happened, and what is left for somebody to do."""
+    `carrying` writes edits into files that moved; None does that before the commit alone, where the result is seen.
+    """
     update, wrong = look(project, since, answers_file)
     found, readable = report(update), not wrong
+    both, why = moved.sides(update, rendering and readable)
     wrong += conflicts(update)
-    if changed := [name for name in differing(update.before, update.after) if name not in accepted]:
+    if changed := [name for name in differing(update.before, update.after) if name not in {*accepted, "package_name"}]:
         wrong.append(
             f"Answers changed: {listed(changed)}. An update replaces an answer that is no longer valid. If you asked "
             f"for the change, accept it: {accept(changed)}"
         )
-    lost, known = edited_deletions(update)
-    if lost := [path for path in lost if path not in accepted]:
+    wrong += moved.package(update, accepted)
+    wrong += moved.find(update, found, both, update.at_head() if carrying is None else carrying, accepted)
+    wrong += successors(update, accepted)
+    said = {*accepted, *locks.GONE, *(edit.file for edit in found.moved)}
+    lost, known = edited_deletions(update, both)
+    if lost := [path for path in lost if path not in said]:
         wrong.append(
             f"Deleted with your edits: {listed(lost)}. Read what is gone with "
             f"git show {pasted(f'{since}:./{lost[0]}')} and move what you need, then accept the rest: {accept(lost)}"
         )
     elif not known:
         found.notes.append("This clone is shallow, so edits of yours in the deleted files cannot be found.")
-    elif update.deleted:
+    elif update.deleted and not both:
         found.notes.append("Edits in these that you committed together with a copy or an update cannot be found.")
+    if both:
+        wrong += moved.away(update, found, both, accepted)
+    found.unknown = why
     if gone := [path for path in lost_lines(update) if path not in accepted]:
         wrong.append(
             f"Lines of yours are gone: {listed(gone)}; git diff shows them. If the update was interrupted, undo it as "
@@ -459,9 +289,6 @@ def check(project: Path, since: str, answers_file: str | None, accepted: set[str
 
     found.left = wrong
     return found
-
-
-FORMATS = {"text": as_text, "markdown": as_markdown, "json": as_json}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -477,11 +304,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="an answer that was meant to change, or a deleted file whose edits are not needed; repeatable",
     )
+    parser.add_argument(
+        "--carry",
+        action=argparse.BooleanOptionalAction,
+        help="write your edits of files that the release moved into the new files; on unless --since says otherwise",
+    )
+    parser.add_argument(
+        "--render",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="render both releases, which takes some seconds, to compare your files with them; on unless you choose "
+        "--no-render",
+    )
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
 
 
 def run(given: argparse.Namespace, _: str) -> int:
     """Print the report; the exit status."""
-    found = check(given.project, given.since, given.answers_file, set(given.accept))
+    accepted = set(given.accept)
+    found = check(given.project, given.since, given.answers_file, accepted, given.carry, given.render)
     put(FORMATS[given.format](found))
     return 1 if found.left else 0

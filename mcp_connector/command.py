@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+import tomllib
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
@@ -16,9 +18,8 @@ COMMANDS = {
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="mcp-connector", description="Keep connectors of the template current. It changes nothing."
-    )
+    parser = argparse.ArgumentParser(prog="mcp-connector", description="Keep connectors of the template current.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (module, summary) in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=module.DESCRIPTION, epilog=module.EPILOG)
@@ -28,10 +29,20 @@ def main() -> int:
     return run(given.module, given, given.name)
 
 
-def door(module: ModuleType) -> int:
+def version() -> str:
+    """Of what is installed; in a clone of the template, of what stands there."""
+    try:
+        return metadata.version("mcp-connector-template")
+    except metadata.PackageNotFoundError:
+        about = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+        return str(about["project"]["version"])
+
+
+def door(module: ModuleType, **defaults: object) -> int:
     """One of the commands under the name of the file that was started."""
     parser = argparse.ArgumentParser(description=module.DESCRIPTION, epilog=module.EPILOG)
     module.add_arguments(parser)
+    parser.set_defaults(**defaults)
     return run(module, parser.parse_args(), Path(sys.argv[0]).stem)
 
 

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -21,6 +20,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+from . import renders
 from .recorded import (
     ANSWERS_FILE,
     Answers,
@@ -28,17 +28,16 @@ from .recorded import (
     Value,
     answers,
     credential,
-    environment,
     git,
-    git_url,
     order,
     prerelease,
     put,
-    scrubbed,
     shown,
     source_of,
     without_credential,
 )
+from .renders import location
+from .report import WHOLE, code
 
 DESCRIPTION = "Show connectors: version, answers, drift from a fresh render, and who is behind."
 EPILOG = (
@@ -51,7 +50,7 @@ MAIN = ("auth_mode", "hosting", "source", "ci")  # what the table has room for
 SKIPPED = {"node_modules", "venv", "__pycache__", "site-packages"}
 # Here an owner adds lines by design (CONTRIBUTING.md), so only the template's lines count.
 SHARED = ("pyproject.toml", "README.md", ".gitignore", ".env.example", "src/*/settings.py")
-LOCKS = ("requirements.lock", "requirements-dev.lock")  # made again when the owner adds a dependency
+LOCKS = ("requirements.lock", "requirements-dev.lock")  # up to 1.2.0; made again when the owner adds a dependency
 
 
 @dataclass
@@ -173,14 +172,6 @@ def complaints(connector: Connector) -> list[str]:
     return []
 
 
-def location(source: str, folder: Path) -> str:
-    """What git is given for a source; a relative path is taken from the project, as Copier takes it."""
-    url = git_url(source)
-    if "://" in url or re.match(r"[^/]+:", url):
-        return url
-    return str((folder / Path(url).expanduser()).resolve())
-
-
 def grouped(connectors: list[Connector], template: str | None) -> list[Group]:
     """Connectors by the template that they are compared with."""
     groups: dict[str, Group] = {}
@@ -222,23 +213,12 @@ def compare_versions(group: Group, prereleases: bool) -> list[str]:
     return problems
 
 
-def command() -> list[str]:
-    """How to start Copier here: as a program, from this interpreter's environment, or through uv as the README does."""
-    beside = Path(sys.executable).with_name("copier")
-    if found := shutil.which("copier") or (str(beside) if beside.exists() else None):
-        return [found]
-    if found := shutil.which("uvx"):
-        return [found, "--quiet", "copier"]
-    raise Problem("drift is unknown, because copier is not installed; install it, or choose --no-drift")
-
-
 def compare_files(groups: list[Group], work: Path) -> list[str]:
     """Render each checkout's answers again at its version, and note what differs."""
     try:
-        copier = command()
+        copier = renders.command()
     except Problem as problem:
-        return [f"{problem}."]
-    (work / "settings.yml").write_text("{}\n")  # the user's own defaults must not change what is rendered
+        return [f"drift is unknown, because {problem}; install it, or choose --no-drift."]
     problems: list[str] = []
     jobs = []
     for number, group in enumerate(groups):
@@ -246,8 +226,7 @@ def compare_files(groups: list[Group], work: Path) -> list[str]:
         mirror = work / f"{number}.git"
         try:
             if checkouts:
-                url = location(group.source, checkouts[0].file.parent)
-                git("clone", "--quiet", "--bare", "--", url, mirror, cwd=work, timeout=300)
+                renders.clone(location(group.source, checkouts[0].file.parent), mirror)
             jobs += [(copier, mirror, connector, work / f"{number}-{n}") for n, connector in enumerate(checkouts)]
         except Problem as problem:
             if group.from_tags or not group.newest:  # else the same was said of its releases
@@ -262,14 +241,11 @@ def note_drift(copier: list[str], mirror: Path, connector: Connector, work: Path
     version = connector.version
     if "_commit" not in connector.answers:
         return None  # said already
-    try:
-        git("cat-file", "-e", f"{version}^{{commit}}", cwd=mirror)
-    except Problem:
+    if not renders.has(mirror, version):
         return f"{connector.file}: the template has no {shown(version)}, so drift is unknown."
-    work.mkdir()
     try:
-        fresh = render(copier, mirror, connector, work)
-        connector.drift = differences(fresh, connector.file, seeds(mirror, connector))
+        fresh = renders.render(copier, mirror, connector.answers, connector.file.name, work)
+        connector.drift = differences(fresh, connector.file, renders.seeds(mirror, version))
     except Problem as problem:
         return f"{connector.file}: drift is unknown, because {problem}."
     finally:
@@ -277,59 +253,17 @@ def note_drift(copier: list[str], mirror: Path, connector: Connector, work: Path
     return None
 
 
-def render(copier: list[str], mirror: Path, connector: Connector, work: Path) -> Path:
-    """The connector as the template made it. Never with --trust, so nothing of the template runs here."""
-    given = {name: value for name, value in connector.answers.items() if name[0] != "_"}
-    (work / "answers.json").write_text(json.dumps(given), encoding="utf-8")  # JSON is YAML
-    source, variables = str(mirror), {}
-    if re.match(r"(\w+\+?)+://|g[hl]:|[^/]+@", connector.source):
-        # The recorded URL, since a file may quote it; git takes the clone that is here already.
-        source, count = connector.source, int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-        variables = {
-            "GIT_CONFIG_COUNT": str(count + 1),
-            f"GIT_CONFIG_KEY_{count}": f"url.{mirror}.insteadOf",
-            f"GIT_CONFIG_VALUE_{count}": git_url(source),
-        }
-    settings = {"COPIER_SETTINGS_PATH": str(work.parent / "settings.yml"), "COPIER_CACHE_DIR": str(work / "cache")}
-    options = ["--quiet", "--defaults", f"--vcs-ref={connector.version}", f"--data-file={work / 'answers.json'}"]
-    options.append(f"--answers-file={connector.file.name}")
-    try:
-        done = subprocess.run(
-            [*copier, "copy", *options, "--", source, work / "fresh"],
-            env=environment(**settings, **variables),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=300,
-        )
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        raise Problem(f"copier did not finish ({type(error).__name__})") from None
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
-        raise Problem(f"copier cannot render it ({shown(scrubbed(said[-1]), 160)})")
-    return work / "fresh"
-
-
-def seeds(mirror: Path, connector: Connector) -> list[str]:
-    """Patterns of what the template leaves to the owner: skipped where it exists, and up to 0.3.0 excluded."""
-    settings = git("show", f"{connector.version}:copier.yml", cwd=mirror)
-    owned = re.findall(r"\{% if _copier_operation == 'update' %\}(.+?)\{% endif %\}", settings)
-    if skipped := re.search(r"^_skip_if_exists:\n((?: .*\n)+)", settings, flags=re.MULTILINE):
-        owned += re.findall(r"^  - (.+)$", skipped[1], flags=re.MULTILINE)
-    return [re.sub(r"\{\{ \w+ \}\}", "*", path) for path in owned]
-
-
 def differences(fresh: Path, answers_file: Path, owned: list[str]) -> list[tuple[str, str]]:
     """The template's files that differ in a checkout, each with `changed` or `missing`."""
     found = []
-    for file in sorted(path for path in fresh.rglob("*") if path.is_file()):
-        name = file.relative_to(fresh).as_posix()
-        if name == answers_file.name or any(fnmatch(name, seed) or fnmatch(name, f"{seed}/*") for seed in owned):
+    for name, content in renders.files(fresh).items():
+        if name == answers_file.name or renders.is_seed(name, owned):
             continue
         here = answers_file.parent / name
         if not here.is_file():
             found.append((name, "missing"))
             continue
-        theirs, ours = (path.read_bytes().replace(b"\r\n", b"\n") for path in (file, here))
+        theirs, ours = (data.replace(b"\r\n", b"\n") for data in (content, here.read_bytes()))
         shared = any(fnmatch(name, pattern) for pattern in SHARED)
         if theirs != ours and not (shared and keeps_lines(theirs, ours)):
             found.append((name, "changed"))
@@ -378,14 +312,20 @@ def left_out(fleet: Fleet) -> str:
     return f"{plural(fleet.foreign, 'answers file')} of other templates {verb} left out."
 
 
-def as_table(fleet: Fleet) -> str:
+LABELS = ("Connector", "Version", "Standing", "Drift", "Auth", "Hosting", "Source", "CI")  # the last four are MAIN
+
+
+def row(c: Connector, width: int = 40) -> list[str]:
+    """What LABELS say, of one connector."""
+    main = (shown(c.answers.get(name, "-"), 24) for name in MAIN)
+    return [shown(c.name, width), shown(c.version, 24), place(c), drifted(c), *main]
+
+
+def as_text(fleet: Fleet) -> str:
     lines = []
     for group in fleet.groups:
         lines += [f"{shown(group.source, 100)}: {heading(group)}", ""]
-        rows = [("CONNECTOR", "VERSION", "STANDING", "DRIFT", *(name.upper().removesuffix("_MODE") for name in MAIN))]
-        for c in group.connectors:
-            main = (shown(c.answers.get(name, "-"), 24) for name in MAIN)
-            rows.append((shown(c.name, 40), shown(c.version, 24), place(c), drifted(c), *main))
+        rows = [[label.upper() for label in LABELS], *map(row, group.connectors)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines += [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -399,6 +339,21 @@ def as_table(fleet: Fleet) -> str:
     if fleet.foreign:
         lines.append(left_out(fleet))
     return "\n".join(lines).strip() + "\n"
+
+
+def as_markdown(fleet: Fleet) -> str:
+    """For a comment or a page. What connectors recorded is code there, so that none of it is a mention or a link."""
+    parts = []
+    for group in fleet.groups:
+        parts += [f"### {code(group.source)}", f"{heading(group)}."]
+        cells = [LABELS, ["---"] * len(LABELS)]
+        cells += [[code(cell).replace("|", "\\|") for cell in row(c, WHOLE)] for c in group.connectors]
+        parts.append("\n".join(f"| {' | '.join(line)} |" for line in cells))
+        drift = [(c, state, name) for c in group.connectors for name, state in c.drift or []]
+        parts.append("\n".join(f"- {code(c.name)}: {state} {code(name)}" for c, state, name in drift))
+    parts.append(left_out(fleet) if fleet.foreign else "")
+    parts.append("\n".join(f"- {code(problem)}" for problem in fleet.problems))
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def as_json(fleet: Fleet) -> str:
@@ -488,8 +443,7 @@ $problems$groups
 def as_html(fleet: Fleet) -> str:
     connectors = fleet.connectors()
     behind = sum(len(group.behind()) for group in fleet.groups)
-    differing = sum(1 for connector in connectors if connector.drift)
-    summary = f"{plural(len(connectors), 'connector')}, {behind} behind, {differing} with drift."
+    summary = f"{plural(len(connectors), 'connector')}, {behind} behind, {drift_said(connectors)}."
     if fleet.foreign:
         summary += f" {left_out(fleet)}"
     problems = ""
@@ -499,9 +453,19 @@ def as_html(fleet: Fleet) -> str:
     return PAGE.substitute(summary=summary, problems=problems, groups="\n".join(map(group_html, fleet.groups)))
 
 
+def drift_said(connectors: list[Connector]) -> str:
+    """How many have drift, of those whose drift is known."""
+    known = [connector for connector in connectors if connector.drift is not None]
+    if not known:
+        return "drift not known"
+    differing = f"{sum(1 for connector in known if connector.drift)} with drift"
+    unknown = len(connectors) - len(known)
+    return f"{differing}, {unknown} with drift not known" if unknown else differing
+
+
 def group_html(group: Group) -> str:
     # The roles say what the tags say already: browsers drop that where the style makes cards of the rows.
-    labels = ["Connector", "Version", "Standing", "Drift", "Auth", "Hosting", "Source", "CI", "Answers"]
+    labels = [*LABELS, "Answers"]
     head = "".join(f'<th scope="col" role="columnheader">{label}</th>' for label in labels)
     rows = []
     for c in group.connectors:
@@ -564,14 +528,15 @@ def survey(paths: list[Path], depth: int, template: str | None, drift: bool, pre
     return fleet
 
 
-FORMATS = {"table": as_table, "json": as_json, "html": as_html}
+# `table` is the name that releases before 2.0 had for text.
+FORMATS = {"text": as_text, "table": as_text, "markdown": as_markdown, "json": as_json, "html": as_html}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "paths", nargs="+", type=Path, metavar="PATH", help="a checkout, a folder of them, an answers file"
     )
-    parser.add_argument("--format", choices=FORMATS, default="table")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to standard output")
     parser.add_argument("--template", metavar="SOURCE", help="compare with this one, not with what each recorded")
     parser.add_argument(

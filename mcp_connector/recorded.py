@@ -300,6 +300,11 @@ def git(*arguments: str | Path, cwd: Path, timeout: float = 60, variables: Mappi
     return done.stdout.decode(errors="surrogateescape")
 
 
+def names(output: str) -> list[str]:
+    """The names in what git prints with `-z`."""
+    return [name for name in output.split("\0") if name]
+
+
 def put(text: str) -> None:
     """Print text in UTF-8, whatever the machine's encoding. A reader that closed the pipe has read enough.
 

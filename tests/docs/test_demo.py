@@ -34,7 +34,7 @@ def test_the_steps_are_shown_in_order(shown: list[str]) -> None:
     text = "\n".join(shown)
     steps = [
         "copier copy ",
-        "requirements.lock",
+        "uv sync",
         "connector dev",
         "HTTP 401",
         "search_records",

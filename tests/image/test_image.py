@@ -12,6 +12,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tarfile
 import threading
 from base64 import b64encode
@@ -118,13 +119,13 @@ def source(project: Path, target: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def build(docker: Docker, rendered: Rendered, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Image]:
+def build(docker: Docker, locked: Rendered, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Image]:
     """Gives the image of this mode, built once."""
     images: dict[str, Image] = {}
 
     def get(mode: str) -> Image:
         if mode not in images:
-            project = source(rendered(CHOSEN[mode]), tmp_path_factory.mktemp("source") / mode)
+            project = source(locked(CHOSEN[mode]), tmp_path_factory.mktemp("source") / mode)
             [base] = re.findall(r"ARG PYTHON_IMAGE=(\S+)", (project / "Dockerfile").read_text())
             images[mode] = Image(docker, docker.build(project, mode, "--no-cache"), base, project)
         return images[mode]
@@ -173,12 +174,17 @@ def has_no_tools(image: Image) -> None:
 
 def has_what_the_lock_names(image: Image) -> None:
     """And nothing else but the connector itself."""
+    uv = Path(sys.executable).with_name("uv")
     about = image.python("import json, platform; print(json.dumps(platform.python_version()))")
+    options = ["--locked", "--no-dev", "--no-emit-project", "--no-hashes", "--no-annotate", "--no-header"]
+    exported = subprocess.run(
+        [uv, "export", "--quiet", *options], cwd=image.project, capture_output=True, text=True, check=True
+    )
     here = {"python_version": ".".join(about.split(".")[:2]), "python_full_version": about}
     here |= {"sys_platform": "linux", "platform_system": "Linux", "platform_python_implementation": "CPython"}
     locked = {}
-    for line in re.findall(r"^[a-z0-9][^\\\n]*", (image.project / "requirements.lock").read_text(), re.MULTILINE):
-        requirement = Requirement(line.strip())
+    for line in exported.stdout.splitlines():
+        requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate(here):
             locked[requirement.name] = str(requirement.specifier).removeprefix("==")
     installed = image.python(
@@ -253,6 +259,24 @@ def test_without_dockerignore_and_with_all_copied_the_secrets_are_found(
     planted = Image(image.docker, image.docker.build(project, "planted"), image.base, project)
     with pytest.raises(AssertionError):
         has_no_secrets(planted)
+
+
+NO_LOCK = "There is no uv.lock: run `uv sync`, and commit the uv.lock that it makes."
+
+
+def test_without_a_lock_the_build_says_what_to_do(docker: Docker, rendered: Rendered) -> None:
+    done = docker.run("build", "--network=host", rendered(CHOSEN["none"]))
+    assert done.returncode != 0
+    assert NO_LOCK in done.stderr
+
+
+def test_a_lock_that_does_not_fit_is_refused(docker: Docker, locked: Rendered, tmp_path: Path) -> None:
+    project = shutil.copytree(locked(CHOSEN["none"]), tmp_path / "project")
+    file = project / "pyproject.toml"
+    file.write_text(file.read_text().replace("dependencies = [", 'dependencies = [\n    "six<2",', 1))
+    done = docker.run("build", "--network=host", project)
+    assert done.returncode != 0
+    assert "needs to be updated, but `--locked` was provided" in done.stderr
 
 
 # The only difference between two builds: the time at which uv read the source.
@@ -528,9 +552,9 @@ def deployed(
 
 
 @pytest.fixture(scope="class")
-def probed(docker: Docker, rendered: Rendered, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def probed(docker: Docker, locked: Rendered, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A deployment behind Caddy, with tools of a test."""
-    project = source(rendered(CHOSEN["none"]), tmp_path_factory.mktemp("probed") / "probed")
+    project = source(locked(CHOSEN["none"]), tmp_path_factory.mktemp("probed") / "probed")
     tools = project / "src" / recorded(project)["package_name"] / "tools"
     shutil.copy2(probes.__file__, tools)
     own = (tools / "__init__.py").read_text()
@@ -664,9 +688,9 @@ def stand_in(project: Path) -> str:
 
 
 @pytest.fixture(scope="class")
-def keyed(docker: Docker, rendered: Rendered, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def keyed(docker: Docker, locked: Rendered, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Two replicas behind Caddy, with a key by the documented command and an upstream API."""
-    project = source(rendered(CHOSEN["api-key"]), tmp_path_factory.mktemp("keyed") / "keyed")
+    project = source(locked(CHOSEN["api-key"]), tmp_path_factory.mktemp("keyed") / "keyed")
     with deployed(docker, project, {"UPSTREAM_URL": "http://behind:8000"}, stand_in(project), scale=2) as deployment:
         yield deployment
 
@@ -723,9 +747,9 @@ def certificate(folder: Path) -> None:
 
 
 @pytest.fixture(scope="class")
-def logged_in(docker: Docker, rendered: Rendered, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoggedIn]:
+def logged_in(docker: Docker, locked: Rendered, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoggedIn]:
     """Two replicas of a connector behind Caddy, with its store and an identity provider on its network."""
-    project = source(rendered(CHOSEN["oauth-proxy"]), tmp_path_factory.mktemp("login") / "login")
+    project = source(locked(CHOSEN["oauth-proxy"]), tmp_path_factory.mktemp("login") / "login")
     certificate(trust := project / "trust")
     code = PROVIDER.format(package=recorded(project)["package_name"], host=IDP)
     port, image = free_port(), recorded(project)["image_name"]
@@ -819,10 +843,10 @@ def python_and_git(docker: Docker, rendered: Rendered) -> str:
     )
 
 
-def first_push(ci: str, locks: str, rendered: Rendered, docker: Docker, image: str, folder: Path) -> None:
+def first_push(ci: str, locks: str, locked: Rendered, docker: Docker, image: str, folder: Path) -> None:
     """The pipeline of a new connector is green; on GitHub jobs are not root."""
     folder.mkdir()
-    project = first.project_for(rendered, ci, locks=locks)
+    project = first.project_for(locked, ci, locks=locks)
     machine = pipelines.Container.started(folder, docker, image, user=1001 if ci == "github" else 0)
     try:
         [asked] = re.findall(
@@ -843,12 +867,12 @@ def read_check(project: Path, ci: str) -> str:
 
 
 def test_a_first_push_is_green_on_the_python_that_its_pipeline_asks_for(
-    docker: Docker, python_and_git: str, rendered: Rendered, tmp_path: Path
+    docker: Docker, python_and_git: str, locked: Rendered, tmp_path: Path
 ) -> None:
     tmp_path.chmod(0o755)
     with ThreadPoolExecutor(2) as pool:
         runs = [  # on another Python, test_pipelines.py has every pair
-            pool.submit(first_push, ci, locks, rendered, docker, python_and_git, tmp_path / f"{ci}-{locks}")
+            pool.submit(first_push, ci, locks, locked, docker, python_and_git, tmp_path / f"{ci}-{locks}")
             for locks, ci in zip(first.CONNECTORS, first.STARTED, strict=True)
         ]
         for run in runs:
@@ -856,7 +880,7 @@ def test_a_first_push_is_green_on_the_python_that_its_pipeline_asks_for(
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
-def test_a_request_builds_the_image(docker: Docker, rendered: Rendered, tmp_path: Path, ci: str) -> None:
+def test_a_request_builds_the_image(docker: Docker, locked: Rendered, tmp_path: Path, ci: str) -> None:
     """By the pipeline's own command. GitLab's service with a daemon never starts: the daemon is the one that runs here.
 
     It has no network of its own, so builds take this machine's.
@@ -869,7 +893,7 @@ def test_a_request_builds_the_image(docker: Docker, rendered: Rendered, tmp_path
     )
     (programs / "docker").chmod(0o755)
     machine = pipelines.Here(tmp_path)
-    source = pipelines.origin(first.project_for(rendered, ci), tmp_path)
+    source = pipelines.origin(first.project_for(locked, ci), tmp_path)
     if ci == "github":
         run = pipelines.GitHub(source, machine, "pull_request", programs=programs)
         workflow = pipelines.read(tmp_path / "first-commit/.github/workflows/ci.yml")

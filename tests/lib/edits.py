@@ -132,7 +132,7 @@ def reformat_a_file(project: Path) -> None:
 def add_a_dependency(project: Path) -> None:
     insert(project / "pyproject.toml", '    "tenacity>=9,<10",', after='    "uvicorn')
     own = project / "requirements-own.lock"
-    if own.exists():
+    if own.exists():  # up to 1.2.0
         insert(own, LOCKED)
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -18,13 +19,15 @@ import pexpect
 import yaml
 from copier import run_copy
 
+from . import pins
+
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "template"
-LOCKS = ROOT / "locks"  # the locks of rendered connectors, a folder for each set of dependencies
 COPIER = Path(sys.executable).with_name("copier")
 
 Answers = dict[str, str]
 Rendered = Callable[[Mapping[str, str]], Path]  # the fixture `rendered`
+Lock = Callable[[Path], Path]  # the fixture `lock`
 Installed = Callable[[Mapping[str, str]], tuple[Path, dict[str, str]]]  # the fixture `installed`
 
 
@@ -181,14 +184,27 @@ def environment(project: Path, site: Path) -> dict[str, str]:
 
 
 def lock_set(project: Path) -> str:
-    """The folder under locks/ that a project's locks are from."""
-    lock = (project / "requirements-dev.lock").read_bytes()
-    [same] = [folder.name for folder in LOCKS.iterdir() if (folder / "requirements-dev.lock").read_bytes() == lock]
-    return same
+    """The set of dependencies that a project needs, as `pins` names it."""
+    declared = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    return "proxy" if any(dependency.startswith("fastmcp") for dependency in declared) else "base"
+
+
+def lock(project: Path, known: Path | None = None) -> Path:
+    """Make a project's uv.lock, as `uv sync` does for its owner, but with the versions that the tests pin.
+
+    `known` is a uv.lock with these versions already, which takes a tenth of the time.
+    """
+    if known:
+        shutil.copyfile(known, project / "uv.lock")
+    options = [] if known else pins.within(lock_set(project))
+    uv = Path(sys.executable).with_name("uv")
+    done = subprocess.run([uv, "lock", "--quiet", *options], cwd=project, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return project
 
 
 def python(project: Path) -> Path:
-    """The interpreter that has exactly what a project's requirements-dev.lock names."""
+    """The interpreter of this repository that has what a project needs, with what checks it."""
     return interpreter(lock_set(project))
 
 

@@ -20,7 +20,7 @@ RELEASES = tomllib.loads((rendering.ROOT / "releases.toml").read_text())["releas
 COMMITS = {f"v{release['version']}": release["commit"] for release in RELEASES}
 VERSIONS = list(COMMITS)
 PAGE = rendering.ROOT / "docs/updates.md"
-PARTS = ("copier.yml", "template", "hooks", "locks")  # what a render reads
+PARTS = ("copier.yml", "template", "hooks", "locks")  # what a render reads; locks/ up to 1.2.0
 
 # The owner's files, which an update does not read.
 SEEDS = ("src/acme_crm/tools/", "src/acme_crm/upstream.py", "src/acme_crm/stand_in.py", "tests/test_tools.py")

@@ -1,7 +1,6 @@
 """Connectors of the working tree and of a release, installed and ready for `serving.serving`."""
 
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,7 +25,5 @@ class Shelf:
         if not site.exists():
             rendering.render_here(self.template, project, answers, version)
             # Every version runs on what is installed here, so that only the connector's own code differs.
-            locks = rendering.LOCKS / ("proxy" if answers["auth_mode"] == "oauth-proxy" else "base")
-            shutil.copy(locks / "requirements-dev.lock", project)
             rendering.environment(project, site)
         return project, rendering.variables(project, site)

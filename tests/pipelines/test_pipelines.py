@@ -4,13 +4,15 @@ import re
 import shutil
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ..lib import rendering
+from ..lib import pins, rendering
 from ..lib.pipelines import GitHub, GitLab, Here, holds, origin, read
 from ..lib.rendering import Answers, Installed, Rendered, git
+from ..programs.locks import UNIVERSAL
 
 pytestmark = pytest.mark.pipelines
 
@@ -25,8 +27,8 @@ every_connector = pytest.mark.parametrize("locks", CONNECTORS)
 every_target = pytest.mark.parametrize("target", rendering.choices("hosting"))
 
 
-def project_for(rendered: Rendered, ci: str, target: str = "compose", locks: str = "base") -> Path:
-    return rendered({**CONNECTORS[locks], "hosting": target, "ci": ci})
+def project_for(locked: Rendered, ci: str, target: str = "compose", locks: str = "base") -> Path:
+    return locked({**CONNECTORS[locks], "hosting": target, "ci": ci})
 
 
 # ------------------------------------------------------------------------------------------------ a first push, here
@@ -59,34 +61,68 @@ def assert_gitlab_is_green(run: GitLab) -> None:
 
 
 @every_connector
-def test_a_first_push_to_github_is_green(rendered: Rendered, tmp_path: Path, locks: str) -> None:
-    project = project_for(rendered, "github", locks=locks)
+def test_a_first_push_to_github_is_green(locked: Rendered, tmp_path: Path, locks: str) -> None:
+    project = project_for(locked, "github", locks=locks)
     assert_github_is_green(GitHub(origin(project, tmp_path), Here(tmp_path)))
 
 
 @every_connector
-def test_a_first_push_to_gitlab_is_green(rendered: Rendered, tmp_path: Path, locks: str) -> None:
-    project = project_for(rendered, "gitlab", locks=locks)
+def test_a_first_push_to_gitlab_is_green(locked: Rendered, tmp_path: Path, locks: str) -> None:
+    project = project_for(locked, "gitlab", locks=locks)
     assert_gitlab_is_green(GitLab(origin(project, tmp_path), Here(tmp_path)))
 
 
-def test_a_step_that_fails_is_found(rendered: Rendered, tmp_path: Path) -> None:
+def test_a_step_that_fails_is_found(locked: Rendered, tmp_path: Path) -> None:
     """An unused import, which the second step of the checks refuses."""
-    project = shutil.copytree(project_for(rendered, "github"), tmp_path / "project")
+    project = shutil.copytree(project_for(locked, "github"), tmp_path / "project")
     with (project / "tests/test_tools.py").open("a") as file:
         file.write("import this\n")
     jobs = GitHub(origin(project, tmp_path), Here(tmp_path))()
     assert jobs["deploy/check/check"].outcome == "failure"
-    assert jobs["deploy/check/check"].said.split("$ ")[-1].startswith("ruff check")  # and nothing after it
+    assert jobs["deploy/check/check"].said.split("$ ")[-1].startswith("uv run ruff check")  # and nothing after it
     assert {jobs[f"deploy/{name}"].outcome for name in ("not-set-up", "deploy")} == {"skipped"}
 
 
-def test_an_action_without_a_stand_in_is_found(rendered: Rendered, tmp_path: Path) -> None:
-    project = shutil.copytree(project_for(rendered, "github"), tmp_path / "project")
+def test_an_action_without_a_stand_in_is_found(locked: Rendered, tmp_path: Path) -> None:
+    project = shutil.copytree(project_for(locked, "github"), tmp_path / "project")
     file = project / ".github/workflows/ci.yml"
     file.write_text(file.read_text().replace("actions/setup-python@", "actions/setup-node@"))
     with pytest.raises(AssertionError, match="setup-node"):
         GitHub(origin(project, tmp_path), Here(tmp_path))()
+
+
+# ------------------------------------------------------------------------------------------------------ the lock
+
+NO_LOCK = "There is no uv.lock: run uv sync, and commit the uv.lock that it makes."
+NEEDS = "The lockfile at `uv.lock` needs to be updated, but `--locked` was provided."
+
+
+def no_lock(project: Path) -> None:
+    (project / "uv.lock").unlink()
+
+
+def another_dependency(project: Path) -> None:
+    """In pyproject.toml, by hand, and not in uv.lock."""
+    file = project / "pyproject.toml"
+    file.write_text(file.read_text().replace("dependencies = [", 'dependencies = [\n    "six<2",', 1))
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+@pytest.mark.parametrize(("edit", "said"), [(no_lock, NO_LOCK), (another_dependency, NEEDS)])
+def test_without_a_lock_that_fits_the_checks_say_what_to_do(
+    locked: Rendered, tmp_path: Path, ci: str, edit: Callable[[Path], None], said: str
+) -> None:
+    project = shutil.copytree(project_for(locked, ci), tmp_path / "project")
+    edit(project)
+    source = origin(project, tmp_path)
+    if ci == "github":
+        job = GitHub(source, Here(tmp_path))()["deploy/check/check"]
+        status, output = int(job.outcome != "success"), job.said
+    else:
+        status, output = GitLab(source, Here(tmp_path))("check")
+    assert status
+    assert said in " ".join(output.split())
+    assert "All checks passed" not in output  # of the linter, which comes next
 
 
 # ------------------------------------------------------------------------------------------ conflicts of an update
@@ -120,10 +156,10 @@ def conflict_check(project: Path, ci: str) -> str:
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
 @pytest.mark.parametrize(("files", "said"), [(LEFT, LEFT), (NONE_LEFT, {})], ids=["left", "none left"])
 def test_what_an_update_left_in_conflict_fails_the_checks(
-    rendered: Rendered, tmp_path: Path, ci: str, files: dict[str, str], said: dict[str, str]
+    locked: Rendered, tmp_path: Path, ci: str, files: dict[str, str], said: dict[str, str]
 ) -> None:
     """With git alone, and a sentence that names each file."""
-    project = shutil.copytree(project_for(rendered, ci), tmp_path / "project")
+    project = shutil.copytree(project_for(locked, ci), tmp_path / "project")
     for name, text in files.items():
         (project / name).write_text(text, newline="")
     git("init", "-q", cwd=project)
@@ -140,9 +176,9 @@ def test_what_an_update_left_in_conflict_fails_the_checks(
 
 
 def test_a_repository_that_git_cannot_read_does_not_pass_for_one_without_conflicts(
-    rendered: Rendered, tmp_path: Path
+    locked: Rendered, tmp_path: Path
 ) -> None:
-    script = conflict_check(project_for(rendered, "github"), "github")
+    script = conflict_check(project_for(locked, "github"), "github")
     assert Here(tmp_path).run(["bash", "-e", "-c", script], tmp_path, {"PATH": "/usr/bin:/bin"})[0] != 0
 
 
@@ -177,10 +213,8 @@ def assert_deploys_once_it_is_set_up(project: Path, folder: Path, ci: str) -> No
 
 @every_target
 @every_pipeline
-def test_nothing_is_deployed_until_the_variable_is_set(
-    rendered: Rendered, tmp_path: Path, ci: str, target: str
-) -> None:
-    project = project_for(rendered, ci, target)
+def test_nothing_is_deployed_until_the_variable_is_set(locked: Rendered, tmp_path: Path, ci: str, target: str) -> None:
+    project = project_for(locked, ci, target)
     assert_deploys_once_it_is_set_up(project, tmp_path, ci)
     comment = (project / DEPLOY[ci]).read_text().split("\n#\n")[0]
     assert "PUBLIC_URL is set" in comment
@@ -188,14 +222,14 @@ def test_nothing_is_deployed_until_the_variable_is_set(
 
 
 @every_pipeline
-def test_a_request_is_checked_and_built_and_never_deployed(rendered: Rendered, tmp_path: Path, ci: str) -> None:
-    project = project_for(rendered, ci)
+def test_a_request_is_checked_and_built_and_never_deployed(locked: Rendered, tmp_path: Path, ci: str) -> None:
+    project = project_for(locked, ci)
     assert started(project, tmp_path, "pull_request") == REQUEST[ci]
     assert started(project, tmp_path, "pull_request", **SWITCH) == REQUEST[ci]
 
 
-def test_gitlab_s_schedule_for_updates_starts_nothing_else(rendered: Rendered, tmp_path: Path) -> None:
-    assert started(project_for(rendered, "gitlab"), tmp_path, TEMPLATE_UPDATE="yes", **SWITCH) == {
+def test_gitlab_s_schedule_for_updates_starts_nothing_else(locked: Rendered, tmp_path: Path) -> None:
+    assert started(project_for(locked, "gitlab"), tmp_path, TEMPLATE_UPDATE="yes", **SWITCH) == {
         "update",
         "check update",
         "propose",
@@ -219,8 +253,8 @@ CONDITIONS = [
 
 
 @pytest.mark.parametrize(("ci", "right", "wrong"), CONDITIONS, ids=range(len(CONDITIONS)))
-def test_a_wrong_condition_is_found(rendered: Rendered, tmp_path: Path, ci: str, right: str, wrong: str) -> None:
-    project = shutil.copytree(project_for(rendered, ci), tmp_path / "project")
+def test_a_wrong_condition_is_found(locked: Rendered, tmp_path: Path, ci: str, right: str, wrong: str) -> None:
+    project = shutil.copytree(project_for(locked, ci), tmp_path / "project")
     file = project / DEPLOY[ci]
     text = file.read_text()
     assert right in text
@@ -260,11 +294,11 @@ def test_what_its_owner_sets_for_deployments_fails_no_check(installed: Installed
     assert done.returncode == 0, done.stdout
 
 
-# ------------------------------------------------------------------------------------------ locks, on every Python
+# ------------------------------------------------------------------------------------------ the lock, on every Python
 
 # The lowest, the one that the pipelines pin, one between, and the newest that `requires-python` lets in.
 PYTHONS = ["3.11", "3.12", "3.13", "3.15"]
-# What uv asks of an interpreter, answered by this one with another version.
+# What uv asks of an interpreter, answered by the one below this environment with another version.
 SAYS = """#!{python}
 import json, subprocess, sys
 about = json.loads(subprocess.run([sys.executable, *sys.argv[1:]], capture_output=True, check=True).stdout)
@@ -274,55 +308,30 @@ print(json.dumps(about))
 """
 
 
-def where_python_is(version: str, script: str, project: Path, folder: Path) -> tuple[int, str]:
+def where_python_is(version: str, script: str, project: Path, folder: Path, locks: str = "base") -> tuple[int, str]:
     """The status and the output of a script in a project, where the only Python says that it is this version."""
     programs = folder / "programs"
-    programs.mkdir()
-    for name in ("bash", "git", "uv"):
-        found = shutil.which(name, path=f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin")
-        assert found
-        (programs / name).symlink_to(found)
-    (programs / "python3").write_text(SAYS.format(python=sys.executable, version=version))
+    programs.mkdir(exist_ok=True)
+    pins.program(programs, locks)
+    (programs / "python3").write_text(SAYS.format(python=Path(sys.executable).resolve(), version=version))
     (programs / "python3").chmod(0o755)
     environment = {"PATH": str(programs), "HOME": str(folder), "UV_PYTHON_DOWNLOADS": "never"}
-    return Here(folder).run(["bash", "-ec", script], project, environment)
-
-
-def committed(project: Path, target: Path) -> Path:
-    shutil.copytree(project, target)
-    git("init", "-q", cwd=target)
-    rendering.commit(target, "First commit")
-    return target
-
-
-def lock_check(project: Path) -> str:
-    """The last step of the checks."""
-    script: str = read(project / ".github/workflows/ci.yml")["jobs"]["check"]["steps"][-1]["run"]
-    assert "uv pip compile" in script
-    return script
+    return Here(folder).run(["/bin/sh", "-ec", script], project, environment)
 
 
 @every_connector
 @pytest.mark.parametrize("version", PYTHONS)
-def test_the_locks_of_a_connector_are_the_same_on_every_python(
-    rendered: Rendered, tmp_path: Path, version: str, locks: str
+def test_the_lock_of_a_connector_is_the_same_on_every_python(
+    locked: Rendered, tmp_path: Path, version: str, locks: str
 ) -> None:
-    project = committed(project_for(rendered, "github", locks=locks), tmp_path / "project")
-    status, said = where_python_is(version, lock_check(project), project, tmp_path)
-    assert status == 0, said
-
-
-@pytest.mark.parametrize(("version", "same"), [("3.11", True), ("3.12", False), ("3.13", False), ("3.15", False)])
-def test_without_a_lowest_python_they_would_not_be(
-    rendered: Rendered, tmp_path: Path, version: str, same: bool
-) -> None:
-    project = shutil.copytree(project_for(rendered, "github"), tmp_path / "without")
-    settings = project / "pyproject.toml"
-    lines = settings.read_text().splitlines(keepends=True)
-    settings.write_text("".join(line for line in lines if not line.startswith("python-version = ")))
-    project = committed(project, tmp_path / "project")
-    status, said = where_python_is(version, lock_check(project), project, tmp_path)
-    assert (status == 0) == same, said
+    """Checked as the pipelines check it, and made from nothing."""
+    project = shutil.copytree(project_for(locked, "github", locks=locks), tmp_path / "project")
+    before = (project / "uv.lock").read_bytes()
+    for script in ("uv lock --check", "uv lock"):
+        status, said = where_python_is(version, script, project, tmp_path, locks)
+        assert status == 0, said
+        assert (project / "uv.lock").read_bytes() == before
+        (project / "uv.lock").unlink()
 
 
 @pytest.mark.parametrize("version", PYTHONS)
@@ -337,7 +346,8 @@ def test_the_lock_of_this_repository_is_the_same_on_every_python(tmp_path: Path,
     assert (project / "requirements.lock").read_bytes() == (rendering.ROOT / "requirements.lock").read_bytes()
 
 
-def test_the_lowest_python_is_the_one_of_requires_python(rendered: Rendered) -> None:
-    for project in (rendering.ROOT, project_for(rendered, "github")):
-        settings = tomllib.loads((project / "pyproject.toml").read_text())
-        assert settings["project"]["requires-python"] == f">={settings['tool']['uv']['pip']['python-version']}"
+def test_the_lowest_python_is_the_one_of_requires_python() -> None:
+    settings = tomllib.loads((rendering.ROOT / "pyproject.toml").read_text())
+    lowest = settings["tool"]["uv"]["pip"]["python-version"]
+    assert settings["project"]["requires-python"] == f">={lowest}"
+    assert f"--python-version={lowest}" in UNIVERSAL

@@ -25,6 +25,8 @@ import httpx2
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from ..lib import pins
+
 ROOT = Path(__file__).parents[2]
 WIDTH = 100  # columns of what is printed
 LOGGED = 8  # lines of the log that are printed
@@ -92,14 +94,11 @@ def render(folder: Path) -> Path:
 
 
 def install(project: Path) -> None:
-    """Exactly what its lock names, each package checked against its hash."""
-    uv = program("uv")
-    run(uv, "venv", "--quiet", "--python", sys.executable, ".venv", cwd=project)
-    locked = ["--require-hashes", "-r", "requirements.lock"]
-    taken = run(uv, "pip", "install", "--quiet", "--python", ".venv", *locked, cwd=project)
-    taken += run(uv, "pip", "install", "--quiet", "--python", ".venv", "--no-deps", "-e", ".", cwd=project)
-    say("uv venv && uv pip install -r requirements.lock -e .", "$")
-    say(f"Installed what requirements.lock names, each with its hash, in {taken:.1f} s.")
+    """As its owner does, without what checks it, and with the versions that the tests pin."""
+    uv, here = program("uv"), ["--quiet", "--python", sys.executable]
+    taken = run(uv, "sync", *here, "--no-dev", *pins.within("base"), cwd=project)
+    say("uv sync", "$")
+    say(f"Made uv.lock and installed what it names, each with its hash, in {taken:.1f} s.")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ def code(project: Path) -> str:
     read = {
         name: data
         for name, data in rendering.files(project).items()
-        if name.startswith(("src/", "tests/")) or name in {"pyproject.toml", "requirements-dev.lock"}
+        if name.startswith(("src/", "tests/")) or name == "pyproject.toml"
     }
     return hashlib.sha256(repr(sorted(read.items())).encode()).hexdigest()
 

@@ -45,8 +45,8 @@ def python_files(project: Path, folder: str = "src") -> dict[str, ast.Module]:
 
 
 def text_files(project: Path) -> dict[str, str]:
-    """Every rendered file but the locks, which are uv's."""
-    return {name: data.decode() for name, data in rendering.files(project).items() if not name.endswith(".lock")}
+    """Every rendered file but the hashes of uv."""
+    return {name: data.decode() for name, data in rendering.files(project).items() if name != "uv.txt"}
 
 
 def pyproject(project: Path) -> dict[str, Any]:
@@ -337,8 +337,8 @@ def unused_modules(project: Path) -> set[str]:
 
 def declared(project: Path) -> tuple[set[str], set[str]]:
     """Names of the dependencies, and of those for development alone."""
-    table = pyproject(project)["project"]
-    lists = [table["dependencies"], table["optional-dependencies"]["dev"]]
+    table = pyproject(project)
+    lists = [table["project"]["dependencies"], table["dependency-groups"]["dev"]]
     runtime, dev = ({re.split(r"[\[<>=~!]", line)[0] for line in lines} for lines in lists)
     return runtime, dev
 

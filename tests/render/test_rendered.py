@@ -58,7 +58,7 @@ def test_these_are_the_checks_of_the_pipeline(rendered: Callable[[Mapping[str, s
     answers = {"auth_mode": "none", "hosting": "compose", "source": "blank", "ci": "github"}
     workflow = yaml.safe_load((rendered(answers) / ".github/workflows/ci.yml").read_text())
     commands = [step["run"] for step in workflow["jobs"]["check"]["steps"] if "run" in step]
-    assert [command for command in commands if "\n" not in command] == list(CHECKS)
+    assert [command for command in commands if "\n" not in command] == [f"uv run {check}" for check in CHECKS]
 
 
 # ------------------------------------------------------------------------------------------------- planted errors

@@ -209,19 +209,15 @@ def commands(text: str) -> list[list[str]]:
 
 
 def unknown_programs(guides: Guides) -> list[str]:
-    """Programs of a place where they are not: of `.venv` on a machine that has none, of a Makefile, of a service."""
+    """Programs of a place where they are not: of uv on a machine that has none, of a Makefile, of a service."""
     found = []
     files = {name: guides.project / name for name in ("compose.yaml", "cloudformation.yaml")}
     for page, text in guides.texts.items():
         for words in commands(text):
             if words[0] == "make":
                 found.append(f"{page}: there is no Makefile for {' '.join(words)}")
-            if (
-                guides.answers["hosting"] == "compose"
-                and page != "README.md"
-                and any(".venv/" in word for word in words)
-            ):
-                found.append(f"{page}: the machine has no .venv for {' '.join(words)}")
+            if guides.answers["hosting"] == "compose" and page != "README.md" and "uv run" in " ".join(words):
+                found.append(f"{page}: the machine has no uv for {' '.join(words)}")
             if words[:2] == ["docker", "compose"] and words[2] in {"up", "logs", "exec", "run", "restart"}:
                 services = re.findall(
                     r"^  (\w+):$", files["compose.yaml"].read_text().partition("\nnetworks:")[0], re.MULTILINE
@@ -296,8 +292,8 @@ PLANTED = [  # the answers, the page, an edit (nothing: a sentence at the end), 
         broken_links,
     ),
     (answers("oauth", "fly"), "README.md", "(docs/deploy.md)", "(docs/deployment.md)", broken_links),
-    (answers("api-key", "compose"), "docs/connect.md", "acme-crm connector", ".venv/bin/connector", unknown_programs),
-    (answers("none", "fly"), "README.md", "uv venv", "make venv", unknown_programs),
+    (answers("api-key", "compose"), "docs/connect.md", "acme-crm connector", "uv run connector", unknown_programs),
+    (answers("none", "fly"), "README.md", "uv sync", "make sync", unknown_programs),
     (answers("none", "compose"), "docs/deploy.md", "--follow connector", "--follow server", unknown_programs),
     (answers("none", "aws-ecs"), "docs/deploy.md", " PublicHost=", " HostName=", unknown_programs),
     (
@@ -360,9 +356,9 @@ def own_commands(text: str) -> list[list[str]]:
     """The arguments of each command of the connector that a document names; in a sentence, some may be left out."""
     found = []
     joined = re.sub(r"\\\n\s*", " ", text)
-    for line in re.findall(r"(?:\.venv/bin/|acme-crm )connector (\w.*)$", "\n".join(blocks(joined)), re.MULTILINE):
+    for line in re.findall(r"(?:uv run |acme-crm )connector (\w.*)$", "\n".join(blocks(joined)), re.MULTILINE):
         found.append(shlex.split(line, comments=True))
-    for code in re.findall(r"(?<!`)`(?:\.venv/bin/)?((?:connector )?(?:keys|serve|dev|smoke)\b[^`]*)`(?!`)", text):
+    for code in re.findall(r"(?<!`)`(?:uv run )?((?:connector )?(?:keys|serve|dev|smoke)\b[^`]*)`(?!`)", text):
         found.append([*shlex.split(code.removeprefix("connector ")), "--help"])
     return found
 
@@ -399,7 +395,7 @@ STAND_IN = """#!/bin/sh
 if [ -p /dev/stdin ]; then cat > /dev/null; fi
 echo value
 """
-PROGRAMS = ["aws", "az", "curl", "docker", "fly", "gcloud", "git", "kubectl", "railway", "render", "gh"]
+PROGRAMS = ["aws", "az", "curl", "docker", "fly", "gcloud", "git", "kubectl", "railway", "render", "gh", "uv"]
 BY_HAND = {  # what a document has its reader change in an editor: the file, what stands there, and a name for it
     "kubernetes": [
         ("deploy/base/kustomization.yaml", "registry.example.com/acme-crm", "IMAGE"),
@@ -447,8 +443,6 @@ def followed(guides: Guides, turn: int, scratch: Path) -> Followed:
     for name in PROGRAMS:
         (scratch / "bin" / name).write_text(STAND_IN)
         (scratch / "bin" / name).chmod(0o755)
-    (project / ".venv/bin").mkdir(parents=True)
-    (project / ".venv/bin/connector").symlink_to(scratch / "bin/docker")
     (project / "secrets/keys").mkdir(parents=True)
     (project / "secrets/keys/keys.jsonl").write_text("{}\n")
     pages = [guides.texts[page] for page in ("docs/deploy.md", "docs/connect.md") if page in guides.texts]

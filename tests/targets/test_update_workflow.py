@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 from ..conftest import TAG, once
-from ..lib import releasing, rendering
+from ..lib import releasing, rendering, updating
 from ..lib.models.renovate import Renovate
 from ..lib.releasing import LATER, NEXT, URL
 from ..lib.rendering import Installed, Rendered, commit, git
@@ -212,7 +213,12 @@ elif [ "$1" = update ]; then
 fi
 exit "$(cat "$made/status")"
 """
-UV = 'case "$*" in *"-o requirements-own.lock") printf %s "$OWN" >> requirements-own.lock ;; esac'
+# uv, as far as the jobs use it: it makes the lock, or keeps it, installs nothing, and runs what is there.
+UV = """case "$1" in
+lock) [ -f uv.lock ] || echo "# made" > uv.lock; printf %s "$OWN" >> uv.lock ;;
+sync) [ -f uv.lock ] || exit 1 ;;
+run) shift; exec "$@" ;;
+esac"""
 # GitHub's command line: it keeps what it was told, and answers with the pull requests that are there.
 GH = f"""#!{sys.executable}
 import json, os, sys
@@ -552,7 +558,7 @@ def test_an_update_that_goes_well(connector: Connector) -> None:
     assert not outcome.draft
     assert "    Nothing is left for you to do.\n" in outcome.body
     listed = re.findall(r"^- (\w+): (.*)$", outcome.body, re.MULTILINE)
-    names = ["Conflicts", "Locks", "Install", *re.findall(r"'name': '(\w+)', 'run'", FACTS)]
+    names = ["Conflicts", "Lock", "Install", *re.findall(r"'name': '(\w+)', 'run'", FACTS)]
     assert listed == [(name, "passed") for name in names]
     assert [line for line in outcome.told if line.startswith(("ruff", "mypy", "pytest"))] == [
         "ruff check .",
@@ -560,7 +566,7 @@ def test_an_update_that_goes_well(connector: Connector) -> None:
         "mypy ",
         "pytest ",
     ]
-    expected = {"docs/operate.md", "docs/deploy.md", "README.md", ".copier-answers.yml"}
+    expected = {"docs/operate.md", "docs/deploy.md", "README.md", ".copier-answers.yml", "uv.lock"}
     assert set(git("diff", "--name-only", "--no-renames", "main", BRANCH, cwd=connector.origin).split()) == expected
 
 
@@ -661,9 +667,28 @@ def test_a_branch_that_was_merged_makes_room(connector: Connector) -> None:
 
 
 @every_pipeline
-def test_locks_that_an_update_changes_come_with_it(connector: Connector) -> None:
-    connector.run(own="# theirs\n")
-    assert connector.show(f"{BRANCH}:requirements-own.lock").endswith("# theirs")
+def test_the_lock_is_made_anew_and_comes_with_the_update(connector: Connector) -> None:
+    connector.person(lambda project: (project / "uv.lock").write_text("# ours\n"))
+    connector.run(own="# new\n")
+    assert connector.show(f"{BRANCH}:uv.lock") == "# ours\n# new"
+    assert connector.show("main:uv.lock") == "# ours"
+
+
+@every_pipeline
+def test_a_project_without_a_lock_gets_one(connector: Connector) -> None:
+    outcome = connector.run()
+    assert outcome.status == 0, outcome.said
+    assert connector.show(f"{BRANCH}:uv.lock") == "# made"
+
+
+@every_pipeline
+def test_where_no_lock_can_be_made_the_request_says_so(connector: Connector) -> None:
+    """Such as after a conflict in pyproject.toml."""
+    outcome = connector.run(fails="uv lock*")
+    assert outcome.status != 0
+    assert_proposed(connector, outcome)
+    assert "- Lock: **failed**\n- Install: **failed**\n" in outcome.body
+    assert "uv.lock" not in connector.show(f"{BRANCH}:")
 
 
 NOT_READ = ", which Copier does not read as a git repository. Write the template's full URL there, https://….git,"
@@ -729,6 +754,45 @@ def test_what_git_shows_of_names_does_not_stop_an_update(connector: Connector) -
     outcome = connector.run(prepare=leave, MADE="")
     assert outcome.status == 0, outcome.said
     assert_proposed(connector, outcome)
+
+
+# ------------------------------------------------------------------------------------- the weekly job of release 1.2.0
+
+
+@pytest.fixture
+def older(shared: Path, tmp_path: Path, ci: str) -> Connector:
+    """A connector of 1.2.0, whose own jobs update it to the working tree."""
+
+    def make() -> None:
+        updating.history(releases, "v1.999.0")
+        rendering.copy_working_tree(releases)  # also the changelog, and the tool that the jobs run
+        rendering.release(releases, TAG)
+
+    releases, start = shared / "with-1.2.0", shared / "update_workflow" / f"{ci}-v1.2.0"
+    once(releases, make)
+
+    def copy() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            releasing.served(releases, shared / "update_workflow" / "cache", patch)
+            releasing.start(start, f"--data=ci={ci}", version="v1.2.0")
+
+    return Connector(tmp_path, once(start, copy), releases, ci)
+
+
+@every_pipeline
+def test_the_job_of_1_2_0_proposes_2_0_and_says_what_to_do(older: Connector) -> None:
+    """It copies three files after its checks, of which the release has none any more."""
+    older.person(lambda project: (project / "requirements-own.lock").write_text("tenacity==9.1.2\n"))
+    outcome = older.run(CI="true")
+    assert outcome.draft, outcome.said
+    assert outcome.title == f"Update to template {TAG}"
+    said = re.sub(r"\n +", " ", outcome.body)
+    assert "run uv sync, and commit the uv.lock that it makes" in said
+    assert "requirements-own.lock is gone, with tenacity==9.1.2." in said
+    for name in ("requirements.lock", "requirements-dev.lock", "requirements-own.lock"):
+        assert f"Delete {name}: only this weekly job of 1.x still needs it." in said
+        assert older.show(f"{BRANCH}:{name}").startswith("# Delete this file")
+    assert "uv.txt" in older.show(f"{BRANCH}:")
 
 
 # ------------------------------------------------------------------------------------------------ what a request says
@@ -914,10 +978,10 @@ def planted(connector: Connector, line: str) -> Outcome:
 @pytest.mark.parametrize(
     "line",
     [
-        "ln -sf /proc/self/environ requirements.lock",
+        "ln -sf /proc/self/environ uv.lock",
         "ln -sf /proc/self/environ news",
         "ln -s / elsewhere",
-        "rm requirements.lock && mkdir requirements.lock",
+        "rm uv.lock && mkdir uv.lock",
     ],
 )
 def test_what_is_no_file_is_not_pushed(connector: Connector, line: str) -> None:
@@ -937,7 +1001,7 @@ def test_the_checks_hand_over_lock_files_and_text_alone(connector: Connector) ->
     assert outcome.status == 0, outcome.said
     assert_proposed(connector, outcome)
     assert "evil" not in outcome.body
-    expected = {"docs/operate.md", "docs/deploy.md", "README.md", ".copier-answers.yml"}
+    expected = {"docs/operate.md", "docs/deploy.md", "README.md", ".copier-answers.yml", "uv.lock"}
     assert set(git("diff", "--name-only", "--no-renames", "main", BRANCH, cwd=connector.origin).split()) == expected
 
 
@@ -1045,19 +1109,34 @@ def matches(name: str, pattern: str) -> bool:
 def unguarded(project: Path) -> set[str]:
     """Files of the template that name versions, or that Renovate would look into, and that it is not told to leave."""
     config = renovate(project)
-    [rule] = config.packageRules
-    ignored = (".py", ".md", ".lock")
+    ignored = (".py", ".md")
     texts = {name: data.decode() for name, data in rendering.files(project).items() if not name.endswith(ignored)}
     found = {name for name, text in texts.items() if VERSIONS.search(text)}
     for manager, its in patterns().items():
         if manager != "renovate-config" and (manager != "copier" or config.copier.enabled):
             found |= {name for name in rendering.files(project) if any(matches(name, pattern) for pattern in its)}
-    guarded = rule.matchFileNames if not rule.enabled else []
+    guarded = [name for rule in config.packageRules if not rule.enabled for name in rule.matchFileNames or []]
+    if bounds(project) <= kept_bounds(config):
+        guarded.append("pyproject.toml")
     return {name for name in found if not any(fnmatch(name, pattern) for pattern in guarded)}
 
 
+def bounds(project: Path) -> set[str]:
+    """The packages whose bounds in pyproject.toml are the template's."""
+    settings = tomllib.loads((project / "pyproject.toml").read_text())
+    lists = [settings["project"]["dependencies"], *settings["dependency-groups"].values()]
+    lists.append(settings["build-system"]["requires"])
+    return {re.split(r"[\[<>=]", dependency)[0] for names in lists for dependency in names}
+
+
+def kept_bounds(config: Renovate) -> set[str]:
+    """Those that Renovate leaves as they are, while uv.lock gets what they allow."""
+    kept = [rule for rule in config.packageRules if rule.rangeStrategy == "in-range-only" and rule.enabled]
+    return {name for rule in kept if rule.matchManagers == ["pep621"] for name in rule.matchDepNames or []}
+
+
 def test_renovate_s_managers_are_known() -> None:
-    assert {"copier", "pip_requirements", "github-actions", "dockerfile", "pep621", "kustomize"} <= set(patterns())
+    assert {"copier", "github-actions", "dockerfile", "pep621", "kustomize"} <= set(patterns())
 
 
 @every_pipeline
@@ -1066,7 +1145,7 @@ def test_renovate_leaves_alone_what_the_template_brings(rendered: Rendered, ci: 
     project = project_for(rendered, ci, target)
     assert unguarded(project) == set()
     files = set(rendering.files(project))
-    for pattern in renovate(project).packageRules[0].matchFileNames:
+    for pattern in renovate(project).packageRules[0].matchFileNames or ["none"]:
         assert [name for name in files if fnmatch(name, pattern)], pattern
 
 
@@ -1079,7 +1158,10 @@ def test_renovate_leaves_alone_what_the_template_brings(rendered: Rendered, ci: 
             ".github/workflows/ci.yml",
         ),
         (lambda text: text.replace('"enabled": false', '"enabled": true', 1), ".copier-answers.yml"),
+        (lambda text: text.replace('"in-range-only"', '"widen"'), "pyproject.toml"),
+        (lambda text: text.replace('        "starlette",\n', ""), "pyproject.toml"),
     ],
+    ids=range(5),
 )
 def test_a_file_that_both_would_change_is_found(
     rendered: Rendered, tmp_path: Path, edit: Callable[[str], str], found: str
@@ -1100,10 +1182,15 @@ def test_a_misspelt_setting_of_renovate_is_found(rendered: Rendered, tmp_path: P
 
 
 @every_pipeline
-def test_renovate_updates_the_owner_s_own_lock(rendered: Rendered, ci: str) -> None:
-    project = project_for(rendered, ci)
-    [pattern] = renovate(project).pip_requirements.managerFilePatterns
-    assert [name for name in rendering.files(project) if matches(name, pattern)] == ["requirements-own.lock"]
+@pytest.mark.parametrize("mode", rendering.choices("auth_mode"))
+def test_renovate_updates_the_lock_and_the_owner_s_own_dependencies(rendered: Rendered, ci: str, mode: str) -> None:
+    """It reads pyproject.toml, with uv.lock beside it. Of the template's packages, it changes no bound."""
+    project = rendered({"auth_mode": mode, "hosting": "compose", "source": "rest-api", "ci": ci})
+    config = renovate(project)
+    assert "pyproject.toml" not in [name for rule in config.packageRules for name in rule.matchFileNames or []]
+    assert any(matches("pyproject.toml", pattern) for pattern in patterns()["pep621"])
+    assert kept_bounds(config) == bounds(project)
+    assert config.lockFileMaintenance.enabled  # which updates what dependencies need
 
 
 def test_the_readme_says_how_to_choose(rendered: Rendered) -> None:

@@ -528,6 +528,7 @@ def test_compose_runs_the_image_of_the_pipeline_or_builds_one(rendered: Rendered
 # ------------------------------------------------------------------------------------- the template's own pipeline
 
 OWN = ".github/workflows/ci.yml"
+USES = re.compile(r"uses: (\S+ # \S+)")
 PLANTED = {
     "actionlint": (["actionlint"], ("runs-on: ubuntu-24.04", "runs-on: ubuntu-24.4")),
     "zizmor": (ZIZMOR, ("permissions: {}", "permissions: write-all")),
@@ -549,7 +550,8 @@ def test_the_template_s_own_pipeline_is_accepted_and_a_planted_error_is_not(chec
 def test_it_uses_the_actions_of_the_connectors_in_their_versions(rendered: Rendered) -> None:
     project = rendered({"auth_mode": "none", "hosting": "compose", "source": "blank", "ci": "github"})
     own, connectors = (
-        set(re.findall(r"uses: (\S+ # \S+)", (folder / OWN).read_text())) for folder in (rendering.ROOT, project)
+        {use for file in (folder / ".github/workflows").iterdir() for use in USES.findall(file.read_text())}
+        for folder in (rendering.ROOT, project)
     )
     assert own
     assert own <= connectors

@@ -121,6 +121,48 @@ Delete it if you update by hand.
     )
 
 
+TORN = """## 1.1.0
+
+**A title, which says much** (`source=rest-api`; and
+a remark)
+
+- One.
+
+**What to do by hand**
+
+**Bold words** begin this paragraph, which
+**goes on** in two more
+lines.
+
+**The rest**
+- Two.
+"""
+
+
+def test_a_paragraph_that_begins_in_bold_is_whole(tmp_path: Path) -> None:
+    assert (
+        news(tmp_path, "v1.0.0", "v1.1.0", TORN)
+        == """## What to do by hand
+
+### 1.1.0
+
+**Bold words** begin this paragraph, which **goes on** in two more lines.
+
+## What changes
+
+### 1.1.0
+
+**A title, which says much** (`source=rest-api`; and a remark)
+
+- One.
+
+**The rest**
+
+- Two.
+"""
+    )
+
+
 @pytest.mark.parametrize(
     ("old", "new", "versions"),
     [

@@ -26,9 +26,11 @@ HOOK = rendering.ROOT / "hooks/check_update.py"
 Project = Callable[[str], Path]
 
 
-def check(project: Path | str, *options: str, cwd: Path | None = None) -> tuple[int, str]:
-    """Exit status and what was printed, its lines joined: they are wrapped."""
-    done = subprocess.run([sys.executable, HOOK, *options, project], cwd=cwd, capture_output=True, text=True)
+def check(project: Path | str, *options: str, cwd: Path | None = None, render: bool = False) -> tuple[int, str]:
+    """Exit status and what was printed, its lines joined: they are wrapped. A render costs seconds."""
+    rendering = [] if render else ["--no-render"]
+    command = [sys.executable, HOOK, *rendering, *options, project]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
     assert "Traceback" not in done.stderr
     return done.returncode, re.sub(r"\n +", " ", done.stdout + done.stderr)
 
@@ -93,7 +95,6 @@ def test_an_update_that_went_well_fits_a_screen(project: Project) -> None:
         "  added    docs/operate.md",
         "  changed  README.md",
         "  deleted  docs/deploy.md",
-        "  Edits in these that you committed together with a copy or an update cannot be found.",
         "",
         "Nothing is left for you to do.",
     ]
@@ -361,6 +362,40 @@ def test_an_answer_that_was_changed_on_purpose(project: Project) -> None:
     assert "changed  hosting: compose → fly" in said
 
 
+RENAME = 'Undo the update, and follow "Rename the package" in the template\'s docs/updates.md.\n'
+
+
+def test_a_package_that_its_owner_renamed_alone(project: Project) -> None:
+    folder = project("committed")
+    rendering.git("mv", "src/acme_crm", "src/acme_sales", cwd=folder)
+    commit(folder, "Rename the package")
+    sentence = "src/acme_crm is not in HEAD, although package_name is acme_crm: "
+    sentence += f"what the release changed in it did not reach your files. {RENAME}"
+    assert check(folder)[1].endswith(f"1. {sentence}")
+    update(folder)
+    status, said = check(folder, render=True)
+    assert status == 1
+    assert said.endswith(f"1 thing is left for you to do: 1. {sentence}")
+
+
+def test_a_package_that_an_update_renamed(project: Project) -> None:
+    folder = project("committed")
+    update(folder, "-d", "package_name=acme_sales", version=":current:")
+    for accepted in ([], ["--accept=package_name"]):  # what the owner wrote is in the old folder still
+        status, said = check(folder, *accepted)
+        assert status == 1
+        sentence = "package_name changed from acme_crm to acme_sales, which moves none of your own files. "
+        assert sentence + RENAME in said
+    shutil.rmtree(folder / "src/acme_crm")
+    assert check(folder, "--accept=package_name")[0] == 0
+
+
+def test_a_package_that_is_gone(project: Project) -> None:
+    folder = project("committed")
+    (folder / "src/acme_crm").rename(folder / "src/acme_sales")
+    assert f"src/acme_crm is gone, although package_name is acme_crm. {RENAME}" in check(folder)[1]
+
+
 def test_answers_that_came_and_went(project: Project) -> None:
     folder = project("flipped")
     record(folder, source=None, region="a\x1b[31mb")
@@ -583,6 +618,19 @@ def test_where_there_is_nothing_to_check(project: Project, tmp_path: Path) -> No
     (plain / ".copier-answers.yml").write_text("ci: none\n")
     sentence = ".copier-answers.yml is not in the commit HEAD: commit the project before the update."
     assert check(plain) == (2, f"check_update: {sentence}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("README.md", "README.md is not an answers file: name the one that Copier wrote."),
+        ("pyproject.toml", "pyproject.toml is not an answers file: name the one that Copier wrote."),
+        ("none.yml", "{folder} has no none.yml: name its answers file, such as .copier-answers.yml."),
+    ],
+)
+def test_a_file_that_holds_no_answers_is_refused(project: Project, name: str, said: str) -> None:
+    folder = project("committed")
+    assert check(folder, f"--answers-file={name}") == (2, f"check_update: {said.format(folder=folder)}\n")
 
 
 def test_every_file_and_answer_of_a_great_update_is_named(project: Project) -> None:

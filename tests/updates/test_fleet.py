@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mcp_connector import fleet
+from mcp_connector import fleet, renders
 
 from ..conftest import TAG, once
 from ..lib import releasing, rendering
@@ -105,15 +105,12 @@ def test_drift_is_what_the_template_owns(checkouts: Path) -> None:
 
 
 def test_seeds_are_what_copier_leaves_to_the_owner(repository: Path) -> None:
-    connector = fleet.Connector("crm", Path("x"), True, {"_commit": TAG})
-    assert (
-        fleet.seeds(repository, connector) == yaml.safe_load((repository / "copier.yml").read_text())["_skip_if_exists"]
-    )
+    skipped = yaml.safe_load((repository / "copier.yml").read_text())["_skip_if_exists"]
+    assert renders.seeds(repository, TAG) == skipped
 
 
 def test_seeds_of_the_first_releases_are_what_updates_exclude() -> None:
-    connector = fleet.Connector("crm", Path("x"), True, {"_commit": COMMITS["v0.1.0"]})
-    assert fleet.seeds(rendering.ROOT, connector) == [
+    assert renders.seeds(rendering.ROOT, COMMITS["v0.1.0"]) == [
         "src/*/tools",
         "src/*/upstream.py",
         "src/*/stand_in.py",
@@ -316,8 +313,48 @@ def test_the_page_stands_alone_and_escapes_what_it_shows(checkouts: Path, tmp_pa
     assert "&lt;script&gt;alert(1)&lt;/script&gt; $summary" in text
     assert "&quot;&gt;&lt;b&gt;" in text
     assert '<html lang="en">' in text
-    assert "<p>2 connectors, 1 behind, 0 with drift. 1 answers file of other templates is left out.</p>" in text
+    assert "<p>2 connectors, 1 behind, drift not known. 1 answers file of other templates is left out.</p>" in text
     assert "2 behind</span>" in text
+
+
+def test_the_page_counts_drift_where_it_is_known() -> None:
+    def page(*drifts: list[tuple[str, str]] | None) -> str:
+        found = [fleet.Connector("crm", Path("x"), True, {}, drift=drift) for drift in drifts]
+        return fleet.as_html(fleet.Fleet([fleet.Group("x", found)]))
+
+    changed = [("Dockerfile", "changed")]
+    assert "<p>2 connectors, 0 behind, 1 with drift.</p>" in page(changed, [])
+    assert "<p>2 connectors, 0 behind, 1 with drift, 1 with drift not known.</p>" in page(changed, None)
+    assert "<p>1 connector, 0 behind, drift not known.</p>" in page(None)
+
+
+def test_the_same_as_markdown_with_each_file_and_no_name_more_than_code(checkouts: Path) -> None:
+    record(checkouts / "crm", hosting="a|b @everyone", ci="[x](https://evil)")
+    lines = show("--no-drift", "--format=markdown", checkouts).stdout.splitlines()
+    assert lines == [
+        f"### `{URL}`",
+        "",
+        f"newest {LATER}; 2 connectors, 1 behind.",
+        "",
+        "| Connector | Version | Standing | Drift | Auth | Hosting | Source | CI |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        f"| `crm` | `{TAG}` | `2 behind` | `unknown` | `none` | `a\\|b @everyone` | `blank` | `[x](https://evil)` |",
+        f"| `team/stock` | `{LATER}` | `current` | `unknown` | `none` | `compose` | `blank` | `github` |",
+        "",
+        "1 answers file of other templates is left out.",
+    ]
+    drift = [(f"docs/{number}.md", "missing") for number in range(9)]
+    group = fleet.Group("x", [fleet.Connector("crm", Path("x"), True, {}, drift=drift)])
+    said = fleet.as_markdown(fleet.Fleet([group], problems=["`a`: @b."]))
+    assert [line for line in said.splitlines() if line.startswith("- ")] == [
+        *(f"- `crm`: missing `docs/{number}.md`" for number in range(9)),
+        "- `` `a`: @b. ``",
+    ]
+
+
+def test_the_format_has_the_name_that_it_had(checkouts: Path) -> None:
+    shown = [show("--no-drift", f"--format={name}", checkouts).stdout for name in ("text", "table")]
+    assert shown[0] == shown[1] == show("--no-drift", checkouts).stdout
 
 
 def test_a_place_that_cannot_be_written(checkouts: Path, tmp_path: Path) -> None:

@@ -52,6 +52,15 @@ def test_without_a_command_it_says_which_there_are(site: Path, tmp_path: Path) -
     assert max(map(len, shown.splitlines())) <= 80
 
 
+def test_it_says_its_version(site: Path, tmp_path: Path) -> None:
+    said = f"mcp-connector {ABOUT['version']}\n"
+    assert tool(site, "--version", cwd=tmp_path).stdout == said
+    clone = [sys.executable, "-m", "mcp_connector", "--version"]
+    assert subprocess.run(clone, cwd=rendering.ROOT, capture_output=True, text=True).stdout.endswith(
+        f" {ABOUT['version']}\n"
+    )
+
+
 def test_it_checks_an_update(site: Path, template: Path, shared: Path, tmp_path: Path) -> None:
     with releasing.available(template, shared, tmp_path / "cache"):
         project = tmp_path / "acme-crm"

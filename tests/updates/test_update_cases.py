@@ -341,7 +341,7 @@ def test_the_documented_commands_update_check_and_change_a_connector(
         commands = [
             block.replace("uvx copier", str(rendering.COPIER)).replace(URL, releasing.URL) for block in blocks(PAGE)
         ]
-        update, check, change, _, recover = commands
+        update, check, change, _, rename, recover = commands
         shell(update, project)
         assert f"_commit: {releasing.LATER}" in (project / ".copier-answers.yml").read_text()
         said = shell(f"{check.rstrip()} --accept ci", project)
@@ -352,6 +352,18 @@ def test_the_documented_commands_update_check_and_change_a_connector(
         shell(recover, project)
         assert (project / "Caddyfile").exists()
         assert status(project) == []
+
+        # The package has another name from then on, and follows the template under it.
+        project = releasing.start(tmp_path / "sales")
+        shell(rename, project)
+        assert status(project) == []
+        assert {path.name for path in (project / "src").iterdir()} == {"acme_sales"}
+        fresh = releasing.start(tmp_path / "fresh", "-d", "package_name=acme_sales")
+        assert without_answers(updating.files(project)) == without_answers(updating.files(fresh))
+        releasing.update(project)
+        said = shell(check, project)
+        assert f"{TAG} → {releasing.NEXT}" in said
+        assert "Nothing is left for you to do." in said
 
 
 def test_what_copier_says_is_documented() -> None:

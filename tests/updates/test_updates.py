@@ -107,7 +107,6 @@ def test_what_owners_change_is_kept_without_a_conflict_and_a_second_update_chang
         return
     assert updating.conflicts(project) == []
     fresh = {**content(edited(rendered(answers), tmp_path / "fresh")), **owned}
-    fresh["requirements-own.lock"] = content(project)["requirements-own.lock"]  # up to 0.2.0 it did not exist
     assert content(project) == fresh
     rendering.commit(project, "update")
     updating.update(project)

@@ -15,15 +15,22 @@ class Manager(Strict):
     managerFilePatterns: list[Annotated[str, Field(pattern=r"^/.+/$")]] = Field(default_factory=list)
 
 
+class LockFiles(Strict):
+    enabled: bool
+
+
 class PackageRule(Strict):
     description: Text
-    matchFileNames: Annotated[list[Text], Field(min_length=1)]
-    enabled: bool
+    matchFileNames: Annotated[list[Text], Field(min_length=1)] | None = None
+    matchManagers: Annotated[list[Text], Field(min_length=1)] | None = None
+    matchDepNames: Annotated[list[Text], Field(min_length=1)] | None = None
+    enabled: bool = True
+    rangeStrategy: Literal["auto", "bump", "in-range-only", "pin", "replace", "update-lockfile", "widen"] = "auto"
 
 
 class Renovate(Strict):
     schema_: Literal["https://docs.renovatebot.com/renovate-schema.json"] = Field(alias="$schema")
     extends: list[Text]
     copier: Manager
+    lockFileMaintenance: LockFiles
     packageRules: list[PackageRule]
-    pip_requirements: Manager
