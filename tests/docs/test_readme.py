@@ -42,7 +42,15 @@ FORMS = {  # of the template's address: as Copier is given it, and what git is t
 
 
 def test_the_first_screen_has_what_a_reader_asks_in_that_order() -> None:
-    first = ["A [Copier]", "uvx copier copy", "```python", "**Authentication**", "**Verified**", "**Not verified**"]
+    first = [
+        "A [Copier]",
+        "uvx copier copy",
+        "docs/recording.svg",
+        "```python",
+        "**Authentication**",
+        "**Verified**",
+        "**Not verified**",
+    ]
     then = ["docs/picture.svg", "make demo", "make test", "| Question |"]
     places = [README.index(part) for part in [*first, *then]]
     assert places == sorted(places)
