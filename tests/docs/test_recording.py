@@ -57,12 +57,11 @@ def test_frames_that_look_the_same_are_drawn_once_for_as_long() -> None:
     assert recording.film([frame, frame]) == recording.film([frame._replace(seconds=2.0)])
 
 
-@pytest.mark.parametrize("never", ["<script", "<animate", "javascript:", "@import", "foreignObject", "<image"])
+@pytest.mark.parametrize(
+    "never", ["<script", "<animate", "javascript:", "@import", "foreignObject", "<image", "url(", '="http:', '="//']
+)
 def test_a_git_host_shows_it(never: str) -> None:
-    assert never not in DRAWN
-    assert "http" not in DRAWN.replace("http://www.w3.org/2000/svg", "").replace("http://127.0.0.1:8000", "").replace(
-        recording.URL.replace(" ", recording.BLANK), ""
-    )
+    assert never not in DRAWN.replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert len(DRAWN.encode()) < 150_000
 
 
