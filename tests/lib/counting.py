@@ -2,7 +2,8 @@
 
     python counting.py acme_crm
 
-Models are those of pydantic, in the protocol layer and for the arguments of tools; tools are counted as they start.
+Models are those of pydantic, in the protocol layer and for the arguments of tools; a tool is counted when its
+function is called.
 """
 
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from mcp.server.mcpserver.tools.base import Tool
+from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from pydantic import BaseModel, TypeAdapter
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -47,7 +48,7 @@ def main(package: str) -> None:
     cli.create_app = with_look
     model: Any = BaseModel
     model.model_validate = classmethod(counted("models", model.model_validate.__func__))
-    for owner, name, what in [(TypeAdapter, "validate_python", "models"), (Tool, "run", "tools")]:
+    for owner, name, what in [(TypeAdapter, "validate_python", "models"), (FuncMetadata, "call_fn", "tools")]:
         setattr(owner, name, counted(what, getattr(owner, name)))
     sys.argv = ["connector", "serve"]
     cli.main()
