@@ -27,7 +27,7 @@ def parts(path: str) -> Parts:
 def stale(project: Path, package: str, moves: Moves, names: Sequence[str]) -> list[Stale]:
     """Of these files, Python and others, each import of a module that moved, and what else no longer resolves."""
     home = project / "src" / package
-    gone = {parts(old): [parts(new) for new in places] for old, places in moves.items() if not exists(home, parts(old))}
+    gone = {parts(old): places_of(home, places) for old, places in moves.items() if not exists(home, parts(old))}
     origins = {f"src/{package}/{new}": old for old, places in moves.items() for new in places}
     found = set()
     for name in names:
@@ -49,6 +49,12 @@ def stale(project: Path, package: str, moves: Moves, names: Sequence[str]) -> li
                 elif name in origins:
                     found.add(stale_at(name, line, here, [before] if exists(home, before) else [], package))
     return sorted(found)
+
+
+def places_of(home: Path, paths: Sequence[str]) -> list[Parts]:
+    """New modules, those that this connector has; all of them where it has none."""
+    every = [parts(path) for path in paths]
+    return [module for module in every if exists(home, module)] or every
 
 
 def stale_at(name: str, line: int, module: Parts, now: Sequence[Parts], package: str) -> Stale:

@@ -141,6 +141,8 @@ def test_a_connector_runs_by_the_commands_of_its_readme(rendered: Rendered, else
     before = versions(project)
     shell(change, project)
     shell(".venv/bin/python -c 'import tenacity'", project)
+    declared = (project / "pyproject.toml").read_text()  # below the line that no release changes
+    assert re.search(r'^    # The last line stays.*\n    "uvicorn.*\n    "tenacity', declared, re.MULTILINE)
     assert {"tenacity"} <= {name for name, _ in versions(project) - before} <= {"tenacity", "starlette"}
 
 

@@ -199,7 +199,7 @@ def has_what_the_lock_names(image: Image) -> None:
 
 def has_no_development(image: Image) -> None:
     """An identity provider that lets everybody in stays out."""
-    assert [path for path in image.added() if Path(path).stem.split(".")[0] in {"dev_idp", "dev_tokens"}] == []
+    assert [path for path in image.added() if "/core/dev/" in path] == []
 
 
 CHECKS: dict[str, Callable[[Image], object]] = {
@@ -226,7 +226,7 @@ PLANTED = {
                                       f"RUN sed -i 's/^Version: .*/Version: 2/' {SITE}/pydantic-2.dist-info/METADATA"]),
     "one more package": ("as locked", [f"RUN cd {SITE} && mkdir more-1.dist-info && cd more-1.dist-info && "
                                        "printf 'Name: more\\nVersion: 1\\n' > METADATA"]),
-    "an identity provider": ("no development", [f"RUN touch $(echo {SITE})/dev_idp.py"]),
+    "an identity provider": ("no development", [f"RUN cd {SITE}/acme_crm/core && mkdir dev && touch dev/idp.py"]),
 }  # fmt: skip
 
 
@@ -392,7 +392,12 @@ def test_it_stops_at_once_while_it_starts(build: Callable[[str], Image]) -> None
                 image.docker("rm", "--force", container)
 
     assert status() == 0
-    assert status("python", "-c", "import sys; sys.argv[1:] = ['serve']; from acme_crm import cli; cli.main()") is None
+    assert (
+        status(
+            "python", "-c", "import sys; sys.argv[1:] = ['serve']; from acme_crm.core.command import cli; cli.main()"
+        )
+        is None
+    )
 
 
 def test_dev_is_refused_in_one_sentence(build: Callable[[str], Image]) -> None:
@@ -400,7 +405,10 @@ def test_dev_is_refused_in_one_sentence(build: Callable[[str], Image]) -> None:
     done = image.docker.run("run", "--rm", *HARDENED, "--network=none", image.name, "connector", "dev")
     assert (done.returncode, done.stderr.splitlines()) == (
         1,
-        ["The image has no development identity provider. Use `serve`, or run `dev` from the source."],
+        [
+            "connector cannot start: the image has no development identity provider; "
+            "use `serve`, or run `dev` from the source."
+        ],
     )
 
 
@@ -718,7 +726,7 @@ class TestWithKeys:
 IDP = "login.test"
 PROVIDER = """
 import sys, uvicorn
-from {package}.dev_idp import Provider, create_idp
+from {package}.core.dev.idp import Provider, create_idp
 provider = Provider("https://{host}", "", ["openid", "email"])
 back = ["https://localhost/auth/callback"]
 provider.clients["developer"] = {{"client_name": "The connector", "redirect_uris": back, "client_id": "developer"}}

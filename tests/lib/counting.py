@@ -37,21 +37,21 @@ async def look(_: Request) -> Response:
 
 
 def main(package: str) -> None:
-    cli: Any = import_module(f"{package}.cli")
-    create_app = cli.create_app
+    serve: Any = import_module(f"{package}.core.command.serve")
+    create_app = serve.create_app
 
     def with_look(*given: Any, **named: Any) -> Starlette:
         app: Starlette = create_app(*given, **named)
         app.router.routes.insert(0, Route("/reached", look))
         return app
 
-    cli.create_app = with_look
+    serve.create_app = with_look
     model: Any = BaseModel
     model.model_validate = classmethod(counted("models", model.model_validate.__func__))
     for owner, name, what in [(TypeAdapter, "validate_python", "models"), (FuncMetadata, "call_fn", "tools")]:
         setattr(owner, name, counted(what, getattr(owner, name)))
     sys.argv = ["connector", "serve"]
-    cli.main()
+    import_module(f"{package}.core.command.cli").main()
 
 
 if __name__ == "__main__":

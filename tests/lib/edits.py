@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from . import homes
 from .rendering import interpreter
 
 Edit = Callable[[Path], None]
@@ -39,30 +40,12 @@ STEP = {
     ".gitlab-ci.yml": "\nours:\n  image: python:3.13\n  script:\n    - echo ours",
 }
 # For each target, a variable of the owner's.
-VARIABLE = {
-    "compose.yaml": "      GREETING: ${GREETING:-}",
-    "service.yaml": "            - name: GREETING\n              value: Hi",
-    ".railway/railway.ts": '      GREETING: "Hi",',
-    "render.yaml": "      - key: GREETING\n        value: Hi",
-    "fly.toml": 'GREETING = "Hi"',
-    "deploy/base/kustomization.yaml": "      - GREETING=Hi",
-    "cloudformation.yaml": "            - Name: GREETING\n              Value: Hi",
-    "containerapp.yaml": "          - name: GREETING\n            value: Hi",
-}
+VARIABLE = {row["file"]: row["lines"] for row in (homes.expected(target)["variable"] for target in homes.targets())}
 # How big it is, and where: file, what stands there, what owners write in each place.
 SIZE = [
-    ("service.yaml", 'cpu: "1"', 'cpu: "2"'),
-    ("service.yaml", 'maxScale: "4"', 'maxScale: "10"'),
-    ("service.yaml", "europe-west1", "us-central1"),
-    (".railway/railway.ts", "REPLICAS = 1", "REPLICAS = 3"),
-    (".railway/railway.ts", "europe-west4-drams3a", "us-west2"),
-    ("render.yaml", "region: frankfurt", "region: ohio"),
-    ("fly.toml", 'memory = "512mb"', 'memory = "1gb"'),
-    ("fly.toml", '"fra"', '"ams"'),
-    ("deploy/base/connector.yaml", "maxReplicas: 6", "maxReplicas: 12"),
-    ("deploy/base/kustomization.yaml", "https://connector.example.com", "https://crm.acme.example"),
-    ("cloudformation.yaml", 'Memory: "1024"', 'Memory: "2048"'),
-    ("containerapp.yaml", "cpu: 0.5", "cpu: 1"),
+    (row["file"], row["old"], row["new"])
+    for target in homes.targets()
+    for row in homes.expected(target).get("sizes", [])
 ]
 
 

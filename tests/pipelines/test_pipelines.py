@@ -351,3 +351,12 @@ def test_the_lowest_python_is_the_one_of_requires_python() -> None:
     lowest = settings["tool"]["uv"]["pip"]["python-version"]
     assert settings["project"]["requires-python"] == f">={lowest}"
     assert f"--python-version={lowest}" in UNIVERSAL
+
+
+def test_one_uv_makes_and_installs_every_lock(rendered: Rendered) -> None:
+    """This repository's, the tests', and that of the image and the pipelines."""
+    [own] = re.findall(r"^UV_VERSION = (.+)$", (rendering.ROOT / "Makefile").read_text(), re.MULTILINE)
+    [theirs] = re.findall(r"^uv==(\S+)", (project_for(rendered, "none") / "uv.txt").read_text(), re.MULTILINE)
+    assert own == theirs
+    for name in CONNECTORS:
+        assert f"uv=={own}" in pins.pins(name)

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import copier
-import jinja2
 import pexpect
 import pytest
 
-from ..lib import rendering
+from ..lib import homes, rendering
 from ..lib.rendering import recorded
 
 Render = Callable[..., Path]
 Guided = Callable[[tuple[str, str]], Path]
+RESOURCE = "https://YOUR-HOST/mcp"
+CALLBACK = "https://YOUR-HOST/auth/callback"
 GIVEN = {"project_name": "Acme CRM", "auth_mode": "oauth", "hosting": "compose"}
 MODES = [mode for mode in rendering.choices("auth_mode") if mode.startswith("oauth")]
 PROVIDERS = rendering.choices("identity_provider")
@@ -85,20 +85,7 @@ def guided(guides: Path, tmp_path_factory: pytest.TempPathFactory) -> Guided:
     return project
 
 
-@pytest.fixture(scope="session")
-def presets() -> Any:
-    """The module hooks/identity.jinja."""
-    loader = jinja2.FileSystemLoader(rendering.ROOT)
-    return (
-        jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined).get_template("hooks/identity.jinja").module
-    )
-
-
 # ------------------------------------------------------------------------------------------------------ which pairs
-
-
-def test_every_choice_has_a_row_and_every_row_is_a_choice(presets: Any) -> None:
-    assert list(presets.presets) == PROVIDERS
 
 
 @pytest.mark.parametrize("pair", REFUSED, ids="-".join)
@@ -109,10 +96,9 @@ def test_a_pair_that_cannot_work_is_refused_with_the_reason(render: Render, pair
     assert str(caught.value) == f"Invalid choice for 'identity_provider': {REFUSED[mode, provider]}"
 
 
-def test_the_proxy_can_use_every_provider(presets: Any) -> None:
-    assert {provider: str(presets.refusal(provider, "oauth-proxy", {})) for provider in PROVIDERS} == dict.fromkeys(
-        PROVIDERS, ""
-    )
+def test_the_proxy_can_use_every_provider() -> None:
+    refused = {provider: homes.provider(provider).get("refused", {}) for provider in PROVIDERS}
+    assert {provider for provider in PROVIDERS if "oauth-proxy" in refused[provider]} == set()
 
 
 def test_a_provider_that_is_no_choice_is_refused_with_the_choices(render: Render) -> None:
@@ -167,10 +153,10 @@ def variables(text: str) -> dict[str, str]:
 
 
 @every_direct_guide
-def test_a_guide_names_every_value_to_paste(guided: Guided, presets: Any, pair: tuple[str, str]) -> None:
+def test_a_guide_names_every_value_to_paste(guided: Guided, pair: tuple[str, str]) -> None:
     project = guided(pair)
     guide = (project / "docs/identity-provider.md").read_text(encoding="utf-8")
-    issuer = presets.presets[pair[1]]["issuer"]
+    issuer = homes.provider(pair[1])["issuer"]
     for value in [
         f"| `{issuer}` |",
         "| `https://YOUR-HOST/mcp` |",
@@ -183,11 +169,11 @@ def test_a_guide_names_every_value_to_paste(guided: Guided, presets: Any, pair: 
 
 
 @every_proxied_guide
-def test_a_guide_for_the_proxy_names_every_value_to_paste(guided: Guided, presets: Any, pair: tuple[str, str]) -> None:
+def test_a_guide_for_the_proxy_names_every_value_to_paste(guided: Guided, pair: tuple[str, str]) -> None:
     project = guided(pair)
     guide = (project / "docs/identity-provider.md").read_text(encoding="utf-8")
-    row = presets.presets[pair[1]]
-    front = {**presets.proxied, **row["proxy"]}
+    row = homes.provider(pair[1])
+    front = {**homes.proxied(), **row["proxy"]}
     example = variables((project / ".env.example").read_text(encoding="utf-8"))
     assert f"| Issuer | `{front['issuer'] or row['issuer']}` |" in guide
     assert "| Redirect URI | `https://YOUR-HOST/auth/callback` |" in guide
@@ -204,12 +190,12 @@ def test_a_guide_for_the_proxy_names_every_value_to_paste(guided: Guided, preset
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_what_a_row_says_of_the_proxy_is_known_and_complete(presets: Any, provider: str) -> None:
-    row = presets.presets[provider]["proxy"]
-    assert set(row) <= {*presets.proxied, "endpoints"}, "a misspelt key would be ignored"
-    front = {**presets.proxied, **row}
+def test_what_a_row_says_of_the_proxy_is_known_and_complete(provider: str) -> None:
+    row = homes.provider(provider)["proxy"]
+    assert set(row) <= {*homes.proxied(), "endpoints"}, "a misspelt key would be ignored"
+    front = {**homes.proxied(), **row}
     assert all(front[name] for name in ("steps", "errors", "links"))
-    assert presets.callback in " ".join(front["steps"])
+    assert CALLBACK in " ".join(front["steps"])
     assert front["client_auth"] in {"client_secret_basic", "client_secret_post"}
     if "endpoints" not in front:  # OpenID Connect Core §5.3: its userinfo endpoint answers to tokens with this scope
         assert "openid" in front["scopes"]
@@ -217,10 +203,10 @@ def test_what_a_row_says_of_the_proxy_is_known_and_complete(presets: Any, provid
 
 @every_guide
 def test_a_guide_says_what_was_not_verified_and_against_which_pages_it_was_checked(
-    guided: Guided, presets: Any, pair: tuple[str, str]
+    guided: Guided, pair: tuple[str, str]
 ) -> None:
     project = guided(pair)
-    row = presets.presets[pair[1]]
+    row = homes.provider(pair[1])
     guide = (project / "docs/identity-provider.md").read_text(encoding="utf-8")
     assert "not verified against a live tenant" in " ".join(guide.split())
     links = row["proxy"]["links"] if pair[0] == "oauth-proxy" else row["links"]
@@ -242,12 +228,10 @@ def aged(checked: str, today: date) -> bool:
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_row_was_compared_with_its_pages_lately(presets: Any, provider: str) -> None:
-    checked = presets.presets[provider]["checked"]
+def test_a_row_was_compared_with_its_pages_lately(provider: str) -> None:
+    checked = homes.provider(provider)["checked"]
     if aged(checked, date.today()):
-        warnings.warn(
-            f"compare the row {provider} of hooks/identity.jinja with its pages again: {checked}", stacklevel=1
-        )
+        warnings.warn(f"compare hooks/providers/{provider}.yaml with its pages again: {checked}", stacklevel=1)
 
 
 def test_an_old_row_is_found_and_one_that_lies_ahead_is_refused() -> None:
@@ -258,8 +242,8 @@ def test_an_old_row_is_found_and_one_that_lies_ahead_is_refused() -> None:
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_what_a_row_says_of_registration_has_a_page(presets: Any, provider: str) -> None:
-    row = presets.presets[provider]
+def test_what_a_row_says_of_registration_has_a_page(provider: str) -> None:
+    row = homes.provider(provider)
     direct = [row[name] for name in ("dcr", "cimd") if any(pair[1] == provider for pair in DIRECT)]
     for says, link in direct:
         assert says.endswith(".")
@@ -269,9 +253,9 @@ def test_what_a_row_says_of_registration_has_a_page(presets: Any, provider: str)
 
 
 @pytest.mark.parametrize("provider", dict.fromkeys(provider for _, provider in DIRECT))
-def test_a_guide_has_its_reader_tell_the_provider_the_url_of_the_connector(presets: Any, provider: str) -> None:
+def test_a_guide_has_its_reader_tell_the_provider_the_url_of_the_connector(provider: str) -> None:
     """Without it, tokens do not name the connector in `aud`, and every call is answered with 401."""
-    assert f"`{presets.resource}`" in " ".join(presets.presets[provider]["steps"])
+    assert f"`{RESOURCE}`" in " ".join(homes.provider(provider)["steps"])
 
 
 @every_guide

@@ -213,7 +213,8 @@ def test_every_setting_is_used(rendered: Rendered, answers: rendering.Answers) -
 @every_code
 def test_every_name_of_the_package_is_used(rendered: Rendered, answers: rendering.Answers) -> None:
     for_tools = {"caller_headers"} if answers["source"] == "blank" else set()  # docs/connect.md gives it to tools
-    assert unused_names(rendered(answers)) <= for_tools
+    interfaces = {"AuthMode", "SourceKind"}  # with which tests/test_contract.py compares modules
+    assert unused_names(rendered(answers)) <= for_tools | interfaces
 
 
 @every_code
@@ -327,10 +328,12 @@ def unused_names(project: Path) -> set[str]:
 
 
 def unused_modules(project: Path) -> set[str]:
-    imported = {"__init__", "__main__"}  # the command's
+    imported = {"__init__", "__main__", "health"}  # the command's, and that of a container's health check
     for node in nodes(project, "src"):
         if isinstance(node, ast.ImportFrom) and node.level:
             imported |= {*(node.module or "").split("."), *(alias.name for alias in node.names)}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            imported |= set(re.findall(r"\.(\w+):\w+$", node.value))  # uvicorn's "module:name"
     paths = (project / "src" / package(project)).rglob("*")
     return {path.stem for path in paths if path.suffix == ".py" or path.is_dir()} - imported
 
@@ -576,59 +579,6 @@ def test_an_unclean_file_is_found(text: str) -> None:
     with pytest.raises(AssertionError):  # noqa: PT012
         check_text("file.yaml", text)
         check_leftovers("file.yaml", text)
-
-
-# ---------------------------------------------------------------------------------- choices, facts and group folders
-
-
-def group_folders() -> set[str]:
-    """Names of the folders that are rendered for some answers alone."""
-    names = {path.name for path in rendering.TEMPLATE.iterdir() if path.is_dir()} - {"src", "tests"}
-    return {name.removeprefix("{{ only.").removesuffix(" }}") for name in names}
-
-
-def group_rows() -> dict[str, str]:
-    """The rows of `only` in copier.yml: for each group folder, when it is rendered."""
-    only = str(rendering.questions()["only"]["default"])
-    rows = yaml.safe_load(only.partition("%}\n")[2])
-    conditions = {name: re.fullmatch(r"\{\{ '\.' if (.+) else '' \}\}", row) for name, row in rows.items()}
-    assert all(conditions.values()), conditions
-    return {name: match[1] for name, match in conditions.items() if match}
-
-
-def fact_rows(name: str) -> set[str]:
-    """Keys of a table in hooks/facts.jinja."""
-    source = (rendering.ROOT / "hooks/facts.jinja").read_text(encoding="utf-8")
-    [table] = re.findall(rf"^\{{%- set {name} = \{{\n(.*?)^\}} -%\}}", source, re.MULTILINE | re.DOTALL)
-    return set(re.findall(r"^  '([\w-]+)': \{", table, re.MULTILINE))
-
-
-@pytest.mark.parametrize(("question", "table"), [("auth_mode", "modes"), ("hosting", "targets"), ("source", "sources")])
-def test_choices_and_facts_agree(question: str, table: str) -> None:
-    assert fact_rows(table) == set(rendering.choices(question))
-
-
-@pytest.mark.parametrize("question", CHOICES)
-def test_each_choice_has_a_group_folder(question: str) -> None:
-    rows = {name: condition for name, condition in group_rows().items() if condition.startswith(f"{question} == ")}
-    offered = set(rendering.choices(question)) - {"none"}
-    assert rows == {value.replace("-", "_"): f"{question} == '{value}'" for value in offered}
-
-
-def test_group_folders_and_their_rows_agree() -> None:
-    assert group_folders() == set(group_rows())
-
-
-def test_a_misspelt_group_folder_stops_the_render(tmp_path: Path) -> None:
-    for part in ("copier.yml", "hooks"):
-        rendering.copy_working_tree(tmp_path / "template", part)
-    misspelt = tmp_path / "template/template/{{ only.flie }}"
-    misspelt.mkdir(parents=True)
-    (misspelt / "fly.toml").touch()
-    answers = {"auth_mode": "none", "hosting": "compose"}
-    done = rendering.copier("copy", "--defaults", *rendering.data(answers), tmp_path / "template", tmp_path / "project")
-    assert done.returncode != 0
-    assert "'flie'" in done.stderr
 
 
 @pytest.mark.parametrize("question", CHOICES)

@@ -232,7 +232,8 @@ def test_the_suite_notices_a_connector_that_answers_to_any_host(installed: Insta
     careless = f"""
 import sys
 from mcp.server.transport_security import TransportSecuritySettings
-from {recorded(project)["package_name"]} import app, cli
+from {recorded(project)["package_name"]} import app
+from {recorded(project)["package_name"]}.core.command import cli
 app.TransportSecuritySettings = lambda **_: TransportSecuritySettings(enable_dns_rebinding_protection=False)
 sys.argv[1:] = ["serve"]
 cli.main()

@@ -10,7 +10,7 @@ import compose
 import pytest
 import yaml
 
-from ..lib import rendering
+from ..lib import homes, rendering
 from ..lib.rendering import Rendered
 
 BIN = Path(sys.executable).parent
@@ -36,20 +36,13 @@ ZIZMOR = [
 ]
 
 # Each check: the file, the command that judges it, and an edit that it must reject.
-CHECKS = {
+CHECKS: dict[str, tuple[str, list[str], tuple[str, str]]] = {
+    **{
+        name: (check["file"], check["run"], (check["right"], check["wrong"]))
+        for target in homes.targets()
+        for name, check in homes.expected(target).get("commands", {}).items()
+    },
     "hadolint": ("Dockerfile", ["hadolint", "Dockerfile"], ("USER 10001:10001", "USER root")),
-    "compose": ("compose.yaml", [COMPOSE, "config", "--quiet"], ("read_only: true", "read_onyl: true")),
-    "compose-schema": (
-        "compose.yaml",
-        ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml"],
-        ("networks: [edge]", "networks: edge"),
-    ),
-    "caddy": (
-        "Caddyfile",
-        ["caddy", "validate", "--adapter", "caddyfile", "--config", "Caddyfile"],
-        ("flush_interval -1", "flush_intervall -1"),
-    ),
-    "caddy-format": ("Caddyfile", ["caddy", "fmt", "--diff", "Caddyfile"], ("\tlog {", "  log {")),
     "actionlint": (".github/workflows/ci.yml", ["actionlint"], ("runs-on: ubuntu-24.04", "runs-on: ubuntu-24.4")),
     "zizmor": (
         ".github/workflows/ci.yml",
@@ -80,7 +73,7 @@ def prepared(project: Path, target: Path) -> Path:
 
 
 def judge(command: list[str], project: Path) -> subprocess.CompletedProcess[str]:
-    program, *arguments = command
+    program, *arguments = [COMPOSE if word == "docker-compose" else word for word in command]
     environment = {**os.environ, **ENVIRONMENT}
     return subprocess.run([BIN / program, *arguments], cwd=project, env=environment, capture_output=True, text=True)
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from ..docs.test_docs import blocks
-from ..lib import rendering
+from ..lib import homes, rendering
 from ..lib.rendering import Rendered
 from ..render.test_identity import WORKING
 
@@ -91,16 +91,7 @@ PATHS = re.compile(
     r"[\w./-]*[\w-]\.(?:ya?ml|toml|ts|py|md|json|lock|jsonl)\b|\.env(?:\.example)?\b|\bCaddyfile\b|\bDockerfile\b"
     r"|\bdeploy/[\w/]*\w|\.(?:github|gitlab|railway)/[\w./-]*\w|\bsrc/[\w/]*\w"
 )
-PLATFORMS = {  # words that only the documents of one target may use
-    "compose": r"\b[Cc]ompose\b|\bCaddy\b",
-    "cloud-run": r"\bCloud Run\b|\bgcloud\b|\.run\.app\b",
-    "railway": r"\bRailway\b|\brailway\b",
-    "render": r"\bRender\b|\bonrender\b",
-    "fly": r"\bFly(?:\.io)?\b|\bfly (?:deploy|secrets)\b|\bflyctl\b",
-    "kubernetes": r"\bkubectl\b|\b[Kk]ustomi[sz]e\b",
-    "aws-ecs": r"\bCloudFormation\b|\bFargate\b|\baws (?:ssm|ecs)\b",
-    "azure-container-apps": r"\bContainer Apps\b|\baz (?:containerapp|keyvault)\b|\bKey Vault\b",
-}
+PLATFORMS = {target: homes.expected(target)["words"] for target in TARGETS}  # that other targets' documents may not use
 WELL_KNOWN = {
     "SSL_CERT_FILE",
     "GIT_SSL_CAINFO",
@@ -327,7 +318,7 @@ def test_a_planted_error_in_a_document_is_found(
 
 PARSE = """
 import argparse, contextlib, json, sys
-from acme_crm import cli
+from acme_crm.core.command import cli
 
 class Parsed(Exception):
     pass
@@ -397,17 +388,8 @@ echo value
 """
 PROGRAMS = ["aws", "az", "curl", "docker", "fly", "gcloud", "git", "kubectl", "railway", "render", "gh", "uv"]
 BY_HAND = {  # what a document has its reader change in an editor: the file, what stands there, and a name for it
-    "kubernetes": [
-        ("deploy/base/kustomization.yaml", "registry.example.com/acme-crm", "IMAGE"),
-        ("deploy/base/kustomization.yaml", "connector.example.com", "HOST_NAME"),
-        ("deploy/base/connector.yaml", "your-proxy-namespace", "NAMESPACE"),
-        ("deploy/gateway/route.yaml", "your-gateway-class", "CLASS"),
-        ("deploy/gateway/route.yaml", "your-cluster-issuer", "ISSUER"),
-        ("deploy/ingress/ingress.yaml", "your-ingress-class", "CLASS"),
-        ("deploy/ingress/ingress.yaml", "your-cluster-issuer", "ISSUER"),
-    ],
-    "railway": [(".railway/railway.ts", "europe-west4-drams3a", "REGION")],
-    "render": [("render.yaml", "frankfurt", "REGION")],
+    target: [(row["file"], row["old"], row["name"]) for row in homes.expected(target).get("by_hand", [])]
+    for target in TARGETS
 }
 ASSIGNED = (
     r"^ *(?:export )?[A-Z_]+=[\w./-]+(?: [A-Z_]+=[\w./-]+)*(?= *(?:#.*)?$)"  # a line that sets values as they stand

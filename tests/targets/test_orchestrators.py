@@ -18,7 +18,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from ..lib import rendering
+from ..lib import homes, rendering
 from ..lib.models import container_apps
 from ..lib.models.gateway import Gateway, HTTPRoute
 from ..lib.rendering import Rendered
@@ -219,12 +219,7 @@ READ: dict[str, Callable[[Path], Deployed]] = {
     "aws-ecs": read_aws,
     "azure-container-apps": read_azure,
 }
-PROBES = {
-    "kubernetes": {"startup": LIVE, "liveness": LIVE, "readiness": LIVE},
-    # ECS replaces what fails either check: an upstream API that is down must not end the connector.
-    "aws-ecs": {"container": LIVE, "balancer": READY},
-    "azure-container-apps": {"startup": LIVE, "liveness": LIVE, "readiness": READY},
-}
+TARGETS = [target for target in homes.targets() if homes.expected(target).get("checker") == "orchestrator"]
 
 
 def run(program: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -280,7 +275,7 @@ def check_running(project: Path, target: str) -> None:
     """Port, probes, time to stop and replicas are what the connector needs."""
     deployed = READ[target](project)
     assert deployed.port == PORT
-    assert deployed.probes == PROBES[target]
+    assert deployed.probes == homes.expected(target)["probes"]
     assert deployed.grace >= GRACE + 5
     assert 1 <= deployed.least < deployed.most
     assert deployed.variables["PUBLIC_URL"].startswith(("https://", "{'Sub': 'https://"))
@@ -384,6 +379,10 @@ def projects(rendered: Rendered, target: str) -> list[Path]:
     return list(different.values())
 
 
+def test_each_home_that_names_this_checker_has_a_reader() -> None:
+    assert list(FILES) == list(READ) == TARGETS
+
+
 @pytest.mark.parametrize("target", FILES)
 def test_every_rendered_file_is_accepted_and_complete(rendered: Rendered, target: str, tmp_path: Path) -> None:
     for project in projects(rendered, target):
@@ -392,62 +391,9 @@ def test_every_rendered_file_is_accepted_and_complete(rendered: Rendered, target
 
 # Target, file, what stands there, and what must be refused in its place.
 PLANTED = [
-    ("kubernetes", "base/kustomization.yaml", "newTag:", "newTagg:"),
-    ("kubernetes", "base/kustomization.yaml", "UPSTREAM_URL=", "UPSTREAM_URI="),
-    ("kubernetes", "base/kustomization.yaml", "PUBLIC_URL=https", "PUBLIC_URL=http"),
-    ("kubernetes", "base/kustomization.yaml", "FORWARDED_ALLOW_IPS=", "FORWARDED_ALLOW_IPS=*,"),
-    ("kubernetes", "base/kustomization.yaml", "OAUTH_CLIENT_ID=", "STATE_KEY=YOUR_STATE_KEY\n      - OAUTH_CLIENT_ID="),
-    ("kubernetes", "base/connector.yaml", "readOnlyRootFilesystem: true", "readOnlyRootFileSystem: true"),
-    ("kubernetes", "base/connector.yaml", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false"),
-    ("kubernetes", "base/connector.yaml", "minReplicas: 2", "minReplicas: two"),
-    ("kubernetes", "base/connector.yaml", "minReplicas: 2", "minReplicas: 1"),
-    ("kubernetes", "base/connector.yaml", "readinessProbe:", "x-readinessProbe:"),
-    ("kubernetes", "base/connector.yaml", "path: /health/live", "path: /health/ready"),
-    ("kubernetes", "base/connector.yaml", "PeriodSeconds: 35", "PeriodSeconds: 30"),
-    ("kubernetes", "base/connector.yaml", "maxUnavailable: 0", "maxUnavailable: 1"),
-    ("kubernetes", "base/connector.yaml", "containerPort: 8000", "containerPort: 8080"),
-    (
-        "kubernetes",
-        "base/connector.yaml",
-        "              valueFrom:\n                secretKeyRef:\n                  name: connector\n"
-        "                  key: STATE_KEY\n",
-        "              value: a-secret-value\n",
-    ),
-    ("kubernetes", "base/connector.yaml", "apiVersion: policy/v1\n", "apiVersion: policy/v2\n"),
-    ("kubernetes", "base/state.yaml", "kind: StatefulSet", "kind: StatefulSets"),
-    ("kubernetes", "gateway/route.yaml", "timeouts:", "timeout:"),
-    ("kubernetes", "gateway/route.yaml", "request: 0s", "request: 15min"),
-    ("kubernetes", "gateway/route.yaml", "request: 0s", "request: 60s"),
-    ("kubernetes", "gateway/route.yaml", "port: 443", 'port: "443"'),
-    ("kubernetes", "gateway/kustomization.yaml", "delimiter: /", "delimeter: /"),
-    ("kubernetes", "ingress/ingress.yaml", "pathType: Prefix", "pathtype: Prefix"),
-    ("kubernetes", "ingress/kustomization.yaml", "- spec.tls.0.hosts.0", "- spec.tls.0.secretName"),
-    ("aws-ecs", "", "StopTimeout: 35", "StopTimeout: soon"),
-    ("aws-ecs", "", "StopTimeout: 35", "StopTimeout: 30"),
-    ("aws-ecs", "", "HealthCheckPath: /health/ready", "HealthCheckPaths: /health/ready"),
-    ("aws-ecs", "", "HealthCheckPath: /health/ready", "HealthCheckPath: /health/live"),
-    ("aws-ecs", "", "TargetGroupArn: !Ref Target", "TargetGroupArn: !Ref Targets"),
-    ("aws-ecs", "", "!GetAtt ExecutionRole.Arn", "!GetAtt ExecutionRole.Name"),
-    ("aws-ecs", "", 'Memory: "1024"', 'Memory: "512"'),
-    ("aws-ecs", "", 'Value: "120"', 'Value: "900"'),
-    ("aws-ecs", "", "Rollback: true", "Rollback: false"),
-    ("aws-ecs", "", "Name: STATE_KEY", "Name: STATE_KEYS"),
-    ("aws-ecs", "", "- Name: UPSTREAM_URL\n              Value: !Ref UpstreamUrl\n", ""),
-    ("aws-ecs", "", "          Secrets:", "            - Name: STATE_KEY\n              Value: x\n          Secrets:"),
-    ("aws-ecs", "", "TransitEncryptionEnabled: true", "TransitEncryptionEnabled: false"),
-    ("azure-container-apps", "", "allowInsecure: false", "allowInsecure: true"),
-    ("azure-container-apps", "", "allowInsecure: false", "allowUnsecure: false"),
-    ("azure-container-apps", "", "transport: http", "transport: https"),
-    ("azure-container-apps", "", "minReplicas: 1", 'minReplicas: "1"'),
-    ("azure-container-apps", "", "type: Readiness", "type: Ready"),
-    ("azure-container-apps", "", "type: Readiness", "type: Liveness"),
-    ("azure-container-apps", "", "path: /health/ready", "path: /health"),
-    ("azure-container-apps", "", "targetPort: 8000", "targetPort: 80"),
-    ("azure-container-apps", "", "GracePeriodSeconds: 35", "GracePeriodSeconds: 30"),
-    ("azure-container-apps", "", "secretRef: state-key", "value: a-secret-value"),
-    ("azure-container-apps", "", "keyVaultUrl: https://YOUR_NAME.vault.azure.net/secrets/state-key", "value: x"),
-    ("azure-container-apps", "", "name: UPSTREAM_URL", "name: UPSTREAM_URI"),
-    ("azure-container-apps", "", "location: westeurope\n", ""),
+    (target, row.get("file", FILES[target]), row["right"], row["wrong"])
+    for target in TARGETS
+    for row in homes.expected(target)["planted"]
 ]
 
 
@@ -456,7 +402,7 @@ def test_a_planted_error_is_rejected(
     rendered: Rendered, tmp_path: Path, target: str, file: str, right: str, wrong: str
 ) -> None:
     project = shutil.copytree(rendered(answers(target, "oauth-proxy", "rest-api")), tmp_path / "project")
-    path = project / FILES[target] / file
+    path = project / file
     text = path.read_text()
     assert right in text
     path.write_text(text.replace(right, wrong, 1))

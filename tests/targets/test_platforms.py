@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from ..docs.test_docs import blocks
-from ..lib import rendering
+from ..lib import homes, rendering
 from ..lib.models import cloud_run, fly, railway, render
 from ..lib.rendering import Rendered
 
@@ -80,30 +80,20 @@ def read_fly(text: str, _: Path) -> Deployed:
     return Deployed(app.env, referenced, port, app.kill_timeout, paths, app.http_service.http_options.idle_timeout)
 
 
-class Target(NamedTuple):
-    file: str
-    read: Callable[[str, Path], Deployed]
-    paths: set[str]
-    command: str  # how docs/deploy.md sets a secret: {name} is the variable, {key} the same in lower case with hyphens
-
-
 LIVE, READY = "/health/live", "/health/ready"
-TARGETS = {
-    "cloud-run": Target("service.yaml", read_cloud_run, {LIVE}, r"for name in [a-z -]*\b{key}\b"),
-    # Asked before a version gets calls, and never again.
-    "railway": Target(".railway/railway.ts", read_railway, {READY}, r"railway variable set {name} "),
-    # Asked all the time, and started again when it fails.
-    "render": Target("render.yaml", read_render, {READY}, r"- `{name}`: "),
-    "fly": Target(
-        "fly.toml", read_fly, {LIVE, READY}, r"fly secrets set --stage {name}=|'{name}=%s.+ fly secrets import"
-    ),
+READ: dict[str, Callable[[str, Path], Deployed]] = {
+    "cloud-run": read_cloud_run,
+    "railway": read_railway,
+    "render": read_render,
+    "fly": read_fly,
 }
-PLATFORM_SETS = {
-    "STATE_KEY",
-    "SIGNING_KEY",
-    "STATE_STORE_URL",
-    "REQUEST_STATE_KEYS",
-}  # where it makes keys, or the store beside the connector
+TARGETS = [target for target in homes.targets() if homes.expected(target).get("checker") == "platform"]
+
+
+def file_of(project: Path, target: str) -> str:
+    name: str
+    [name] = homes.expected(target)["files"]
+    return (project / name).read_text(encoding="utf-8")
 
 
 class Variables(NamedTuple):
@@ -138,7 +128,7 @@ def judge(target: str, text: str, project: Path, folder: Path) -> None:
     Raises:
         ValueError, AssertionError: What is wrong.
     """
-    deployed = TARGETS[target].read(text, folder)
+    deployed = READ[target](text, folder)
     wanted = variables(project)
     names = {*deployed.plain, *deployed.referenced}
 
@@ -152,13 +142,13 @@ def judge(target: str, text: str, project: Path, folder: Path) -> None:
 
     assert deployed.port == constant(project, "Dockerfile", r"\bPORT=(\d+)$")
     assert deployed.grace is None or deployed.grace >= constant(project, cli(project), r"^GRACE = (\d+)") + 5
-    assert deployed.paths == TARGETS[target].paths
+    assert deployed.paths == set(homes.expected(target)["probes"])
     assert deployed.longest is None or deployed.longest >= 15 * 60
 
 
 def cli(project: Path) -> str:
     [package] = (project / "src").iterdir()
-    return f"src/{package.name}/cli.py"
+    return f"src/{package.name}/core/command/serve.py"
 
 
 def connectors(target: str, rendered: Rendered) -> Iterator[Path]:
@@ -168,71 +158,18 @@ def connectors(target: str, rendered: Rendered) -> Iterator[Path]:
             yield rendered({"auth_mode": mode, "hosting": target, "source": source, "ci": "none"})
 
 
+def test_each_home_that_names_this_checker_has_a_reader() -> None:
+    assert list(READ) == TARGETS
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_file_is_accepted_and_fits_the_connector(target: str, rendered: Rendered, tmp_path: Path) -> None:
     for project in connectors(target, rendered):
-        text = (project / TARGETS[target].file).read_text(encoding="utf-8")
+        text = file_of(project, target)
         judge(target, text, project, tmp_path)
 
 
-SECRET = """valueFrom:
-                secretKeyRef:
-                  name: acme-crm-state-key
-                  key: latest"""
-ERRORS = [
-    ("cloud-run", "an unknown key", "containerConcurrency:", "containerConcurency:"),
-    ("cloud-run", "a wrong type", "timeoutSeconds: 900", 'timeoutSeconds: "900"'),
-    ("cloud-run", "an annotation that is not text", 'minScale: "0"', "minScale: 0"),
-    ("cloud-run", "a call that is cut", "timeoutSeconds: 900", "timeoutSeconds: 300"),
-    ("cloud-run", "a missing probe", "livenessProbe:", "readinessProbe:"),
-    ("cloud-run", "another health path", "path: /health/live", "path: /healthz"),
-    ("cloud-run", "another port", "containerPort: 8000", "containerPort: 8080"),
-    ("cloud-run", "a reserved variable", "name: PUBLIC_URL", "name: PORT"),
-    ("cloud-run", "an unknown variable", "name: FORWARDED_ALLOW_IPS", "name: FORWARDED_IPS"),
-    ("cloud-run", "a start that takes too long", "failureThreshold: 24", "failureThreshold: 49"),
-    (
-        "cloud-run",
-        "the value of a secret",
-        SECRET,
-        "value: c2VjcmV0",
-    ),
-    ("railway", "an unknown key", "healthcheckTimeout:", "healthcheckTimeOut:"),
-    ("railway", "a wrong type", "drainingSeconds: 35", 'drainingSeconds: "35"'),
-    ("railway", "too short a grace time", "drainingSeconds: 35", "drainingSeconds: 30"),
-    ("railway", "a missing probe", 'healthcheck: "/health/ready",', ""),
-    ("railway", "another port", 'PORT: "8000"', 'PORT: "3000"'),
-    ("railway", "an unknown region", "europe-west4-drams3a", "europe-west9"),
-    ("railway", "an unknown function", "preserve, ", "keep, "),
-    ("railway", "a store that is not there", "[connector, state]", "[connector]"),
-    ("railway", "the value of a secret", "STATE_KEY: preserve()", 'STATE_KEY: "c2VjcmV0"'),
-    ("railway", "a variable that is missing", "SIGNING_KEY: preserve(),", ""),
-    ("render", "an unknown key", "healthCheckPath:", "healthcheckPath:"),
-    ("render", "a wrong type", 'value: "8000"', "value: 8000"),
-    ("render", "an unknown plan", "plan: starter", "plan: small"),
-    ("render", "too short a grace time", "maxShutdownDelaySeconds: 35", "maxShutdownDelaySeconds: 30"),
-    ("render", "a missing probe", "healthCheckPath: /health/ready", ""),
-    ("render", "a store that everybody reaches", "ipAllowList: []", 'ipAllowList: [{source: "0.0.0.0/0"}]'),
-    ("render", "a store that forgets", "maxmemoryPolicy: noeviction", "maxmemoryPolicy: allkeys-lru"),
-    (
-        "render",
-        "a store that is not there",
-        "type: keyvalue\n          name: acme-crm-state",
-        "type: keyvalue\n          name: state",
-    ),
-    ("render", "the value of a secret", "generateValue: true", "value: c2VjcmV0"),
-    ("render", "a variable that is missing", "- key: UPSTREAM_URL\n", "- key: LOG_LEVEL\n"),
-    ("fly", "an unknown key", "auto_stop_machines", "autostop_machines"),
-    ("fly", "a wrong type", "kill_timeout = 35", 'kill_timeout = "35"'),
-    ("fly", "too short a grace time", "kill_timeout = 35", "kill_timeout = 5"),
-    ("fly", "a missing probe", "[[http_service.checks]]", "[[http_service.checkz]]"),
-    ("fly", "another health path", 'path = "/health/live"', 'path = "/"'),
-    ("fly", "another port", "internal_port = 8000", "internal_port = 8080"),
-    ("fly", "a call that is cut", "idle_timeout = 900", "idle_timeout = 60"),
-    ("fly", "a machine that sleeps", 'auto_stop_machines = "off"', 'auto_stop_machines = "suspend"'),
-    ("fly", "SIGINT", 'kill_signal = "SIGTERM"', 'kill_signal = "SIGINT"'),
-    ("fly", "the value of a secret", "[env]", '[env]\nSTATE_KEY = "c2VjcmV0"'),
-    ("fly", "a secret that nobody is told of", "SIGNING_KEY, ", ""),
-]
+ERRORS = [(target, *row.values()) for target in TARGETS for row in homes.expected(target)["planted"]]
 
 
 @pytest.mark.parametrize(("target", "error", "right", "wrong"), ERRORS, ids=[f"{t}-{e}" for t, e, _, _ in ERRORS])
@@ -240,7 +177,7 @@ def test_a_planted_error_is_refused(
     target: str, error: str, right: str, wrong: str, rendered: Rendered, tmp_path: Path
 ) -> None:
     project = rendered({"auth_mode": "oauth-proxy", "hosting": target, "source": "rest-api", "ci": "none"})
-    text = (project / TARGETS[target].file).read_text(encoding="utf-8")
+    text = file_of(project, target)
     judge(target, text, project, tmp_path)
     assert right in text
     with pytest.raises((ValueError, AssertionError)):
@@ -249,16 +186,17 @@ def test_a_planted_error_is_refused(
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_document_says_how_each_secret_is_set(target: str, rendered: Rendered, tmp_path: Path) -> None:
+    expected = homes.expected(target)
     for project in connectors(target, rendered):
-        text = (project / TARGETS[target].file).read_text(encoding="utf-8")
+        text = file_of(project, target)
         document = (project / "docs/deploy.md").read_text(encoding="utf-8")
-        deployed = TARGETS[target].read(text, tmp_path)
+        deployed = READ[target](text, tmp_path)
         missing = {
             name
             for name in deployed.referenced
-            if not re.search(TARGETS[target].command.format(name=name, key=name.lower().replace("_", "-")), document)
+            if not re.search(expected["secret_command"].format(name=name, key=name.lower().replace("_", "-")), document)
         }
-        assert missing <= (PLATFORM_SETS if target in {"railway", "render"} else set())
+        assert missing <= set(expected.get("makes_secrets", []))
         assert {*deployed.plain, *deployed.referenced} <= set(re.findall(r"^\| `(\w+)` \|", document, re.MULTILINE))
 
 
@@ -301,8 +239,8 @@ def test_a_deployment_without_the_optional_secret_names_it_and_needs_nothing_of_
 ) -> None:
     """Railway skips what it does not have, Render makes it, and Fly.io sets what there is."""
     for project in connectors(target, rendered):
-        text = (project / TARGETS[target].file).read_text(encoding="utf-8")
-        assert "REQUEST_STATE_KEYS" in TARGETS[target].read(text, tmp_path).referenced
+        text = file_of(project, target)
+        assert "REQUEST_STATE_KEYS" in READ[target](text, tmp_path).referenced
 
 
 def test_no_target_has_its_way_into_the_code(rendered: Rendered) -> None:

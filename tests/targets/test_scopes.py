@@ -51,8 +51,7 @@ def deployed(project: Path, target: str, scratch: Path) -> dict[str, str]:
     if target == "compose":
         given = compose(project, scratch)
     elif target in test_platforms.TARGETS:
-        file, read, *_ = test_platforms.TARGETS[target]
-        given = read((project / file).read_text(encoding="utf-8"), scratch).plain
+        given = test_platforms.READ[target](test_platforms.file_of(project, target), scratch).plain
     else:
         known = test_orchestrators.READ[target](project).variables
         given = {name: value for name, value in known.items() if value != test_orchestrators.SECRET}

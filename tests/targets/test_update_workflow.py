@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from ..conftest import TAG, once
-from ..lib import releasing, rendering, updating
+from ..lib import homes, releasing, rendering, updating
 from ..lib.models.renovate import Renovate
 from ..lib.releasing import LATER, NEXT, URL
 from ..lib.rendering import Installed, Rendered, commit, git
@@ -248,8 +248,8 @@ while [ "$at" -lt "${GIT_PUSH_OPTION_COUNT:-0}" ]; do
   at=$((at + 1))
 done
 """
-FACTS = (rendering.ROOT / "hooks/facts.jinja").read_text()
-[COPIER] = re.findall(r"set copier = '([\d.]+)'", FACTS)
+FACTS = (rendering.ROOT / "hooks/facts.jinja").read_text(encoding="utf-8")
+COPIER: str = homes.chosen()["pins"]["copier"]
 HOSTS = {"github": "https://github.example.com/acme/crm", "gitlab": "https://gitlab.example.com/acme/crm"}
 OURS = ("template-token", "update-token")
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from ..lib import edits, rendering
+from ..lib import edits, homes, rendering
 from ..lib.models import render
 from ..lib.rendering import Rendered
 from .test_deploy_files import COMPOSE, ENVIRONMENT, ZIZMOR, judge
@@ -58,64 +58,19 @@ class Target(NamedTuple):
     registry: bool = False  # the image goes where the repository is
 
 
-def railway(**statuses: str) -> dict[str, str]:
-    [status] = statuses.values()
-    return {
-        "*deployments(*": f'{{"data": {{"answer": {{"edges": [{{"node": {{"id": "d1", "status": "{status}"}}}}]}}}}}}'
-    }
+def stand_in(
+    releases: str,
+    answers: dict[str, str],
+    first: dict[str, str] | None = None,
+    unready: dict[str, str] | None = None,
+    secrets: list[str] | None = None,
+    registry: bool = False,
+) -> Target:
+    """A target as its home describes it."""
+    return Target(releases, answers, first, unready, frozenset(secrets or ()), registry)
 
 
-TARGETS = {
-    "compose": Target(
-        "*docker compose up*", {"*sed -n*": BEFORE}, {"*sed -n*": ""}, None, frozenset({"SSH_KEY"}), True
-    ),
-    "cloud-run": Target("*run services replace*", {"*run services list*": BEFORE}, {"*run services list*": ""}),
-    "railway": Target(
-        "*serviceInstanceDeployV2*",
-        {
-            "*source { image }*": f'{{"data": {{"answer": {{"source": {{"image": "{BEFORE}"}}}}}}}}',
-            "*serviceInstanceUpdate*": '{"data": {"answer": true}}',
-            "*serviceInstanceDeployV2*": '{"data": {"answer": "d1"}}',
-            **railway(status="SUCCESS"),
-        },
-        {"*source { image }*": '{"data": {"answer": {"source": null}}}'},
-        railway(status="FAILED"),
-        frozenset({"RAILWAY_TOKEN"}),
-        True,
-    ),
-    "render": Target(
-        "*/deploys --json*",
-        {
-            "*status=live*": f'[{{"deploy": {{"id": "{BEFORE}"}}}}]',
-            "*/deploys --json*": '{"id": "d1"}',
-            "*/rollback --json*": '{"id": "d2"}',
-            "*/deploys/d1": '{"status": "live"}',
-        },
-        {"*status=live*": "[]"},
-        {"*/deploys/d1": '{"status": "update_failed"}'},
-        frozenset({"RENDER_API_KEY"}),
-        True,
-    ),
-    "fly": Target(
-        "*flyctl deploy*",
-        {"*releases*": f'[{{"Status": "failed"}}, {{"Status": "complete", "ImageRef": "{BEFORE}"}}]'},
-        {"*releases*": "[]"},
-        None,
-        frozenset({"FLY_API_TOKEN"}),
-    ),
-    "kubernetes": Target(
-        "*rollout status*",
-        {"*get deployment*": BEFORE},
-        {"*get deployment*": ""},
-        None,
-        frozenset({"KUBECONFIG"}),
-        True,
-    ),
-    "aws-ecs": Target("*cloudformation deploy*", {"*describe-stacks*": BEFORE}),
-    "azure-container-apps": Target(
-        "*containerapp update*", {"*].image*": BEFORE}, None, {"*latestRevisionName*": "false"}
-    ),
-}
+TARGETS = {target: stand_in(**homes.expected(target)["pipeline"]) for target in homes.targets()}
 every_target = pytest.mark.parametrize("target", TARGETS)
 every_pipeline = pytest.mark.parametrize("ci", FILES)
 
@@ -131,10 +86,6 @@ def read(project: Path, file: str) -> dict[str, Any]:
 
 def pipeline(rendered: Rendered, target: str, ci: str) -> dict[str, Any]:
     return read(project_for(rendered, target, ci), FILES[ci])
-
-
-def test_every_target_is_tried() -> None:
-    assert list(TARGETS) == rendering.choices("hosting")
 
 
 @pytest.mark.parametrize("target", ["compose", "render"])

@@ -358,7 +358,8 @@ def test_the_documented_commands_update_check_and_change_a_connector(
         shell(rename, project)
         assert status(project) == []
         assert {path.name for path in (project / "src").iterdir()} == {"acme_sales"}
-        fresh = releasing.start(tmp_path / "fresh", "-d", "package_name=acme_sales")
+        identity = ["-d", "package_name=acme_sales", "-d", "image_name=acme-crm"]  # the image keeps its name
+        fresh = releasing.start(tmp_path / "fresh", *identity)
         assert without_answers(updating.files(project)) == without_answers(updating.files(fresh))
         releasing.update(project)
         said = shell(check, project)

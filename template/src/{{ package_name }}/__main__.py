@@ -7,7 +7,7 @@ import sys
 def main() -> None:
     # The first process of a container ignores SIGTERM until it handles it, and importing the rest takes a while.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    from . import cli
+    from .core.command import cli
 
     cli.main()
 

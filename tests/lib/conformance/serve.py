@@ -13,7 +13,7 @@ from .fixtures import register
 
 if __name__ == "__main__":
     package = sys.argv.pop()
-    app, cli = (importlib.import_module(f"{package}.{module}") for module in ("app", "cli"))
+    app, cli = (importlib.import_module(f"{package}.{module}") for module in ("app", "core.command.cli"))
     own = app.register
 
     def both(server: MCPServer[Any]) -> None:

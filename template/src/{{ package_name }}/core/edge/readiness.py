@@ -1,4 +1,4 @@
-"""What platforms ask: whether this process is alive, and whether it is ready for calls."""
+"""What probes ask: whether this process lives, and whether it is ready for calls."""
 
 import asyncio
 import logging
@@ -8,6 +8,8 @@ from contextlib import suppress
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+
+from ..parts import Report
 
 logger = logging.getLogger("connector.health")
 
@@ -20,14 +22,17 @@ async def live(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def readiness(
-    ready: Callable[[], Awaitable[bool]] | None = None,
-    *,
-    upstream: Callable[[], Awaitable[Mapping[str, str]]] | None = None,
-) -> Callable[[Request], Awaitable[Response]]:
-    """200 while `ready`, else 503. A connector that needs nothing to check its callers is always ready.
+async def stopping(_: Request) -> Response:
+    """503, the readiness of a connector that stops."""
+    return JSONResponse({"status": "stopping"}, 503)
 
-    The state of the upstream API is reported beside it and never changes the status: no other replica could help.
+
+def readiness(
+    ready: Callable[[], Awaitable[bool]], reports: Mapping[str, Report]
+) -> Callable[[Request], Awaitable[Response]]:
+    """200 while `ready`, else 503.
+
+    Reports, such as that of the upstream API, stand beside it and never change the status: no other replica could help.
     """
     known, until = True, 0.0  # the last answer, and when it expires (monotonic seconds)
     asking = asyncio.Lock()
@@ -39,13 +44,13 @@ def readiness(
                 before, known = known, False
                 with suppress(TimeoutError):
                     async with asyncio.timeout(WITHIN):
-                        known = await ready() if ready else True
+                        known = await ready()
                 until = time.monotonic() + FRESH
                 if known != before:
                     logger.warning("ready again" if known else "not ready: calls get a 503")
         content: dict[str, object] = {"status": "ok" if known else "failing"}
-        if upstream:
-            content["upstream"] = await upstream()
+        for name, report in reports.items():
+            content[name] = await report()
         return JSONResponse(content, 200 if known else 503)
 
     return answer

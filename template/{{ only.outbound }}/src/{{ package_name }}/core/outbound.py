@@ -13,8 +13,21 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from .parts import NotReady
+
 PROXIES = {"http_proxy", "https_proxy", "all_proxy"}  # in either case
 LOOPBACK = ("localhost", "127.0.0.1", "127.0.0.0/8", "::1")
+
+
+def prepare() -> None:
+    """What each command does before it sends a request.
+
+    Raises:
+        NotReady: No client can use one of these variables.
+    """
+    spare_loopback()
+    if why := fault():
+        raise NotReady(why)
 
 
 def spare_loopback() -> None:

@@ -1,0 +1,1 @@
+"""Who may call. `mode` is the interface, the same in every auth mode."""

@@ -1,0 +1,21 @@
+"""Serve the connector, develop it on this machine, and check a deployed one."""
+
+import argparse
+
+from ... import extend
+from ..auth import mode
+from . import dev, smoke
+from .environment import COMMAND
+from .serve import serve
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("serve", help="serve in production").set_defaults(run=serve)
+    commands.add_parser("dev", help="serve on this machine, and replace missing settings").set_defaults(run=dev.develop)
+    mode.add_commands(commands)
+    smoke.add_to(commands)
+    extend.add_commands(commands)
+    arguments = parser.parse_args()
+    arguments.run(arguments)

@@ -1,0 +1,1 @@
+"""What tools call. `connect` is the interface, the same for every source."""

@@ -1,0 +1,40 @@
+"""Yours: settings, routes, middleware, what starts and stops with the connector, and commands.
+
+An update adds this file where it is missing, and otherwise never touches it.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from pydantic_settings import BaseSettings
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+from .settings import Settings
+
+
+class Own(BaseSettings):
+    """Settings of your own, read like those of the connector. `Own()` gives them, also to tools."""
+
+    model_config = Settings.model_config
+
+
+def routes(settings: Settings) -> Sequence[BaseRoute]:
+    """More paths. Everyone may request them, and none replaces a path of the connector."""
+    return []
+
+
+def middleware(settings: Settings) -> Sequence[Middleware]:
+    """Around every request, the first one outermost. Use pure ASGI middleware, because answers are streams."""
+    return []
+
+
+@asynccontextmanager
+async def lifespan(settings: Settings) -> AsyncIterator[None]:
+    """Before `yield`, what to start before the first request; after it, what to end after the last one."""
+    yield
+
+
+def add_commands(commands: Any) -> None:
+    """More commands, as argparse has them: `commands.add_parser("reindex").set_defaults(run=reindex)`."""

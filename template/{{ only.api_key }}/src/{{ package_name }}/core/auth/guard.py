@@ -1,0 +1,87 @@
+"""API keys: who may call, and what a refusal says (RFC 6750 §3, RFC 9110 §11.6.1)."""
+
+import logging
+import re
+from collections.abc import Set
+
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from starlette.authentication import AuthCredentials
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ..edge.attempts import Attempts, address
+from ..edge.observe import fingerprint, note
+from .keys import PREFIX, Key, KeyRing, KeysUnreadable
+from .scopes import Policy
+
+logger = logging.getLogger(__name__)
+
+WRONG_KEYS = 20  # a minute, from one address or for one key id
+POLICY = Policy(always=frozenset(), read=frozenset({"read"}), write=frozenset({"write"}))
+
+
+class Authenticate:
+    """Let only callers with a valid key reach the protocol layer."""
+
+    def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
+        self.app, self.keys = AuthContextMiddleware(app), keys
+        self.failures = Attempts(WRONG_KEYS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        presented = credentials(Headers(scope=scope))
+        if not presented:
+            return await refuse(401, "unauthorized", "Bearer")(scope, receive, send)
+        if len(presented) > 1:
+            return await refuse(400, "invalid_request: two different keys were sent")(scope, receive, send)
+        [key] = presented
+        try:
+            known = self.keys.find(key)
+        except KeysUnreadable as error:
+            logger.error("API_KEYS_FILE cannot be used, so every caller is refused: %s", error)
+            return await refuse(503, "the keys cannot be checked now", retry_after=10)(scope, receive, send)
+        if known is None:
+            claimed = claimed_id(key)
+            note(caller=claimed or fingerprint(key))
+            logger.warning("refused a key from %s", address(scope))
+            # A valid key is never delayed, so nobody can lock its owner out.
+            if wait := max(self.failures.count(who) for who in (address(scope), claimed and f"key {claimed}") if who):
+                return await refuse(429, "too many wrong keys", retry_after=wait)(scope, receive, send)
+            return await refuse(401, "invalid_token", challenge("invalid_token"))(scope, receive, send)
+        note(caller=known.id)
+        scope = {**scope, "user": user(known), "auth": AuthCredentials(sorted(known.scopes))}
+        await self.app(scope, receive, send)
+
+
+def credentials(headers: Headers) -> set[str]:
+    """The keys in `Authorization: Bearer` and `X-API-Key`; the query string is never one (RFC 6750 §2.3)."""
+    bearers = [value.split(" ", 1) for value in headers.getlist("authorization") if value.lower().startswith("bearer ")]
+    return {key.strip() for key in [*(bearer[1] for bearer in bearers), *headers.getlist("x-api-key")] if key.strip()}
+
+
+def claimed_id(key: str) -> str:
+    """The id in a key, or an empty string if it has none."""
+    id = key.removeprefix(PREFIX).partition("_")[0]
+    return id if key.startswith(PREFIX) and re.fullmatch("[0-9a-f]{12}", id) else ""
+
+
+def user(key: Key) -> AuthenticatedUser:
+    """The caller as tools see it: `get_access_token()` of the SDK gives id, owner and scopes."""
+    return AuthenticatedUser(AccessToken(token="", client_id=key.id, subject=key.owner, scopes=sorted(key.scopes)))
+
+
+def challenge(error: str, scopes: Set[str] = frozenset()) -> str:
+    """The `WWW-Authenticate` value. Without `resource_metadata`: it would start an OAuth flow that cannot end."""
+    named = f', scope="{" ".join(sorted(scopes))}"' if scopes else ""
+    return f'Bearer error="{error}"{named}'
+
+
+def refuse(status: int, error: str, authenticate: str | None = None, retry_after: int | None = None) -> JSONResponse:
+    headers = {"Cache-Control": "no-store"}
+    if authenticate:
+        headers["WWW-Authenticate"] = authenticate
+    if retry_after:
+        headers["Retry-After"] = str(retry_after)
+    return JSONResponse({"error": error}, status, headers)

@@ -1,1 +1,0 @@
-"""Code that serves calls of the upstream API."""
