@@ -137,8 +137,8 @@ def steady(written: bytes, folder: Path) -> bytes:
 
 
 def by_path(lines: bytes) -> bytes:
-    """The lines about files, sorted by the path at their ends: those of the project's root last, as they change least."""
-    each = [(line.split()[-1], line) for line in lines.splitlines(keepends=True)]
+    """The lines about new files, sorted by path. Those of the project's root come last, because they change least."""
+    each = [(line.split()[-1], line) for line in lines.splitlines(keepends=True) if b"create" in line]
     return b"".join(line for _, line in sorted(each, key=lambda one: (-one[0].count(b"/"), *one)))
 
 
