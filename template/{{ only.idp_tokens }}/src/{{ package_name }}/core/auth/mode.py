@@ -9,8 +9,8 @@ from starlette.middleware import Middleware
 
 from ...settings import Settings
 from .. import outbound
-from ..edge.public import PublicDocuments
 from ..edge.protocol import token_owner
+from ..edge.public import PublicDocuments
 from ..parts import Auth, NotReady
 from .guard import NO_DEVELOPMENT, ResourceServer, check_issuer
 from .probe import challenged
@@ -48,7 +48,7 @@ def stand_in(missing: Set[str]) -> Mapping[str, str]:
 
 
 def add_commands(_: Any) -> None:
-    """There are none."""
+    """This mode has no commands."""
 
 
 def probes() -> Mapping[str, Callable[[str], object]]:
