@@ -75,3 +75,8 @@ def expected(target: str) -> dict[str, Any]:
     text = (HOOKS / "targets" / target / "expected.yaml").read_text(encoding="utf-8")
     found: dict[str, Any] = yaml.safe_load(text)
     return found
+
+
+def programs() -> list[str]:
+    """The programs that targets' pipelines and documents run, beside what every machine has."""
+    return [program for target in targets() for program in expected(target).get("programs", [])]

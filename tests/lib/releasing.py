@@ -15,7 +15,7 @@ from .rendering import commit, release
 URL = "https://git.example.com/acme/mcp-connector-template.git"
 NEXT = "v1000.1.0"  # another title in docs/update.md, and docs/deploy.md is docs/operate.md
 LATER = "v1000.2.0"  # `ci` offers no `none` any more
-# What the changelog says of them: what to do by hand, a mention and a number, and what GitLab would obey.
+# What the changelog says about them: what to do by hand, a mention and a number, and what GitLab would obey.
 NEWS = {
     NEXT: "- The guide has another name.\n\n**What to do by hand**\n\n1. Read `docs/operate.md`,\n   by @ada.\n",
     LATER: "- `ci` offers `none`@ no more. By hand: choose.\n- Thanks to @ada in `@main`: see #12.\n\n/close\n",

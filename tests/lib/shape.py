@@ -15,7 +15,7 @@ def package(project: Path) -> Path:
 
 
 def entries(project: Path) -> list[str]:
-    """Names at the top of the package, besides `__init__.py` and `__main__.py`."""
+    """Names at the top of the package, except `__init__.py` and `__main__.py`."""
     return sorted(path.name for path in package(project).iterdir() if not path.name.startswith("__"))
 
 

@@ -103,7 +103,7 @@ def change(project: Path, **changed: str) -> None:
 
 
 def conflicts(project: Path) -> list[str]:
-    """Paths that an update left for a person to resolve."""
+    """Paths that an update left for its owner to resolve."""
     unmerged = {line.split("\t")[1] for line in git("ls-files", "-u", cwd=project).splitlines()}
     rejected = [path.relative_to(project).as_posix() for path in project.rglob("*.rej")]
     return sorted({*unmerged, *rejected})

@@ -1,4 +1,4 @@
-"""`make hundred`: connectors as a team has them, with what their owners changed, brought to the next release.
+"""`make hundred`: connectors as a team has them, with the edits that owners make, updated to the next release.
 
 A hundred of twenty combinations, from every release and the template as it stands, are updated one after the other, to
 a release that changes something beside every room of owners. Printed are conflicts, the seconds that an update took,

@@ -142,7 +142,7 @@ def shown(markdown: str) -> str:
     assert "\n" not in markdown
     assert not re.match(r"[-+=#>]|[0-9]+[.)]", markdown), "it would begin a block"
     marks = re.sub(r"\\[!-/:-@\[-`{-~]", "", markdown)
-    # An underscore within a word is none; the rest could begin emphasis, code, a link, HTML, an entity or a table.
+    # An underscore within a word cannot; the rest could begin emphasis, code, a link, HTML, an entity or a table.
     assert not re.search(r"[\\`*_\[\]<>~|&]", marks), f"markup in {marks!r}"
     return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", markdown)
 

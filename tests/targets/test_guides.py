@@ -78,14 +78,14 @@ def of_targets() -> dict[str, list[str]]:
     for target in TARGETS:
         group = rendering.group(target)
         names = [file.relative_to(group).as_posix().removesuffix(".jinja") for file in group.rglob("*.jinja")]
-        named = [re.sub(r"\{%.*?%\}", "", name) for name in names]
+        named = [re.sub(r"\{\{ only\.\w+ \}\}/", "", name) for name in names]
         found[target] = sorted(name for name in named if name != "docs/deploy.md")
     return found
 
 
 # ---------------------------------------------------------------------------------------------------------- findings
 
-MADE = {".env", "index.lock", "uv.lock"}  # by the reader, or by git; what lies in secrets/ is made too
+MADE = {".env", "index.lock", "uv.lock"}  # by the reader, by uv, or by git; what lies in secrets/ is made too
 MADE |= {"compose.override.yaml", ".gitlab/own.yml", "deploy/own", "deploy/own/kustomization.yaml"}  # if they want
 GONE = {"railway.json"}  # named because it was read until lately
 PATHS = re.compile(
@@ -146,7 +146,7 @@ def set_by(text: str) -> set[str]:
 
 
 def unknown_variables(guides: Guides) -> list[str]:
-    """Variables that are no setting of this connector, not in its deploy files, and not set by a command."""
+    """Variables that are not a setting of this connector, not in its deploy files, and not set by a command."""
     words = {word for file in guides.deployed() for word in re.findall(r"[A-Z][A-Z0-9_]+", file.read_text())}
     known = settings(guides.example).keys() | words | WELL_KNOWN
     elsewhere = set_by(guides.texts["docs/deploy.md"])
@@ -159,7 +159,7 @@ def unknown_variables(guides: Guides) -> list[str]:
         # The guide of an identity provider lists settings to make; other commands may set what they please.
         named -= set() if page == "docs/identity-provider.md" else set_by(text) | elsewhere
         unknown = (used | named) - known
-        found += [f"{page}: {name} is no setting" for name in unknown if not PLACEHOLDER.fullmatch(name)]
+        found += [f"{page}: {name} is not a setting" for name in unknown if not PLACEHOLDER.fullmatch(name)]
     return found
 
 
@@ -258,7 +258,7 @@ PLANTED = [  # the answers, the page, an edit (nothing: a sentence at the end), 
         unknown_files,
     ),
     (answers("none", "compose"), "docs/deploy.md", "", "`src/acme_crm/server.py` has the routes.", unknown_files),
-    (answers("oauth-proxy", "fly"), "docs/identity-provider.md", "", "`compose.yaml` brings one.", other_targets),
+    (answers("oauth-proxy", "fly"), "docs/identity-provider.md", "", "`compose.yaml` adds one.", other_targets),
     (answers("headers", "compose"), "docs/connect.md", "", "Cloud Run needs no such header.", other_targets),
     (answers("none", "azure-container-apps"), ".env.example", "", "# With compose.yaml it is a file.", other_targets),
     (answers("oauth", "fly"), "docs/connect.md", "`OAUTH_SCOPES`", "`OAUTH_SCOPE`", unknown_variables),
@@ -390,7 +390,7 @@ STAND_IN = """#!/bin/sh
 if [ -p /dev/stdin ]; then cat > /dev/null; fi
 echo value
 """
-PROGRAMS = ["aws", "az", "curl", "docker", "fly", "gcloud", "git", "kubectl", "railway", "render", "gh", "uv"]
+PROGRAMS = ["curl", "docker", "git", "gh", "uv", *homes.programs()]
 BY_HAND = {  # what a document has its reader change in an editor: the file, what stands there, and a name for it
     target: [(row["file"], row["old"], row["name"]) for row in homes.expected(target).get("by_hand", [])]
     for target in TARGETS

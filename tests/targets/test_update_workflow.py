@@ -268,7 +268,7 @@ class Outcome:
 
 
 class Connector:
-    """A connector on a host: its origin, the person who works on it, and the jobs that update it."""
+    """A connector on a host: its origin, the owner who works on it, and the jobs that update it."""
 
     def __init__(self, folder: Path, start: Path, repository: Path, ci: str) -> None:
         self.folder, self.ci = folder, ci
@@ -761,7 +761,7 @@ def test_what_git_shows_of_names_does_not_stop_an_update(connector: Connector) -
 
 @pytest.fixture
 def older(shared: Path, tmp_path: Path, ci: str) -> Connector:
-    """A connector of 1.2.0, whose own jobs bring the working tree."""
+    """A connector of 1.2.0, whose own jobs update it to the working tree."""
 
     def make() -> None:
         updating.history(releases, "v1.999.0")
@@ -1190,7 +1190,7 @@ def test_renovate_updates_the_lock_and_the_owner_s_own_dependencies(rendered: Re
     assert "pyproject.toml" not in [name for rule in config.packageRules for name in rule.matchFileNames or []]
     assert any(matches("pyproject.toml", pattern) for pattern in patterns()["pep621"])
     assert kept_bounds(config) == bounds(project)
-    assert config.lockFileMaintenance.enabled  # which brings fixes of what dependencies need
+    assert config.lockFileMaintenance.enabled  # which updates what dependencies need
 
 
 def test_a_page_says_how_to_choose(rendered: Rendered) -> None:
@@ -1205,7 +1205,7 @@ def test_a_page_says_how_to_choose(rendered: Rendered) -> None:
 
 
 def test_renovate_accepts_the_other_choice(rendered: Rendered, tmp_path: Path) -> None:
-    """`enabled` under `copier` set to true, as the page says: it brings the releases, and nothing else changes."""
+    """`enabled` under `copier` set to true, as the page says: it makes the updates, and nothing else changes."""
     project = shutil.copytree(project_for(rendered, "github"), tmp_path / "project")
     config = project / "renovate.json"
     config.write_text(config.read_text().replace('"enabled": false', '"enabled": true', 1))

@@ -50,7 +50,7 @@ BEFORE = "the-one-before"
 class Target(NamedTuple):
     """What the pipelines of a target may hold, and what its platform answers: globs of commands with their output."""
 
-    releases: str  # the command that brings the new version
+    releases: str  # the command that deploys the new version
     answers: dict[str, str]
     first: dict[str, str] | None = None  # the same while nothing runs; None where a pipeline never is the first
     unready: dict[str, str] | None = None  # the same when it does not get ready, where it is asked
@@ -275,7 +275,7 @@ def test_a_step_that_is_missing_or_weaker_is_found(
 
 # ------------------------------------------------------------------------------- its scripts, beside stand-ins
 
-PROGRAMS = ["apk", "aws", "az", "curl", "docker", "flyctl", "gcloud", "kubectl", "kustomize", "sleep", "ssh"]
+PROGRAMS = ["apk", "curl", "docker", "sleep", "ssh", *homes.programs()]
 STAND_IN = """#!/bin/sh
 line="$(basename "$0") $*"
 if [ -p /dev/stdin ]; then line="$line $(tr -cd '[:print:]')"; fi

@@ -506,7 +506,7 @@ def test_a_version_that_vanishes(repository: Path, tmp_path: Path) -> None:
     status, said = check(folder)
     assert status == 1
     assert re.search(
-        rf"1\. \.copier-answers\.yml has {LATER}-1-g[0-9a-f]+ as _commit, which is no release and can vanish: "
+        rf"1\. \.copier-answers\.yml has {LATER}-1-g[0-9a-f]+ as _commit, which is not a release and can vanish: "
         r"update to a release, copier update --vcs-ref=vX\.Y\.Z\n",
         said,
     )
@@ -518,7 +518,7 @@ def test_a_version_of_a_template_without_tags(project: Project, commit: str) -> 
     folder = project("updated")
     record(folder, _commit=commit)
     assert (
-        f"1. .copier-answers.yml has {commit} as _commit, which is no release, because the template had no tags: "
+        f"1. .copier-answers.yml has {commit} as _commit, which is not a release, because the template had no tags: "
         "whoever publishes it must run there: make tags && git push --tags. Then update again.\n"
     ) in check(folder)[1]
 

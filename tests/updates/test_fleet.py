@@ -180,7 +180,7 @@ def test_each_bad_file_is_said_and_the_rest_is_shown(checkouts: Path, tmp_path: 
         ),
         "dirty": (
             f"_commit: v1-2-gabc\n_src_path: {URL}\nproject_name: A\nauth_mode: none\nhosting: fly\n",
-            "_commit is v1-2-gabc, which is no release; update it to one.",
+            "_commit is v1-2-gabc, which is not a release; update it to one.",
         ),
     }
     folder = tmp_path / "bad"
@@ -385,7 +385,7 @@ def test_a_template_that_was_published_without_its_tags(checkouts: Path, tmp_pat
     options: list[str | Path] = ["--no-drift", f"--template={repository}", checkouts / "crm"]
     done = show(*options)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"fleet: {str(repository)[:60]}")  # a long path is cut off
+    assert done.stderr.startswith(f"fleet: {str(repository)[:60]}")  # a long path is shortened
     assert done.stderr.endswith(
         ": it has no release tags, so nobody can tell who is behind; whoever publishes it must run "
         "there: make tags && git push --tags\n"

@@ -28,13 +28,13 @@ CASES = {
     "a file that came with an answer goes with it, and the owner's edits too": (
         "test_update_cases.test_edits_in_a_file_that_went_with_an_answer_are_reported"
     ),
-    "an answer that is no choice any more is replaced": "test_check_update.test_an_answer_that_an_update_replaced",
+    "an answer that is not a choice any more is replaced": "test_check_update.test_an_answer_that_an_update_replaced",
     "an answer makes another invalid": (
         "test_update_cases.test_an_answer_that_makes_a_decision_invalid_is_refused_and_nothing_changes"
     ),
     "a rendered secret overwrites the real one": "test_render.test_what_git_ignores_is_never_rendered",
     "an answer edited by hand does nothing": "test_check_update.test_an_answer_edited_by_hand",
-    "a conflict is no error to Copier": "test_check_update.test_a_conflict_until_it_is_resolved",
+    "Copier does not report a conflict as an error": "test_check_update.test_a_conflict_until_it_is_resolved",
     "a new question without a default": "test_update_cases.test_every_question_since_the_first_release_has_a_default",
     "a file becomes a folder": "test_update_cases.test_no_path_was_ever_a_file_and_a_folder",
     "what Copier refuses": "test_update_cases.test_an_update_that_cannot_be_made_changes_nothing",

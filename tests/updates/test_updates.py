@@ -1,4 +1,4 @@
-"""An update brings what a fresh render has, and keeps what is the owner's."""
+"""An update adds what a fresh render has, and keeps what is the owner's."""
 
 import itertools
 import shutil
@@ -76,7 +76,7 @@ def cases(chosen: Callable[[str], list[Answers]], *all_of: str) -> list[Paramete
 
 
 def content(project: Path) -> dict[str, list[bytes]]:
-    """Every file with its lines, whatever their order: where in a list an owner's line stands is no matter."""
+    """Every file with its lines, whatever their order: where in a list an owner's line stands does not matter."""
     return {name: sorted(data.splitlines()) for name, data in files(project).items()}
 
 
