@@ -9,8 +9,8 @@ from starlette.middleware import Middleware
 
 from ...settings import Settings
 from .. import outbound
-from ..edge.public import PublicDocuments
 from ..edge.protocol import token_owner
+from ..edge.public import PublicDocuments
 from ..parts import Auth, NotReady
 from .guard import NO_DEVELOPMENT, ResourceServer, check_issuer
 from .probe import challenged
