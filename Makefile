@@ -9,7 +9,7 @@ PYTEST = scratch=$$(sh tests/scratch.sh) && trap 'rm -rf "$$scratch"' EXIT INT T
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test peers targets pipelines updates image browser hundred bombs fuzz strangers lint figures locks locks-check fresh tags picture clean
+.PHONY: demo test peers targets pipelines updates image browser hundred bombs fuzz strangers lint figures locks locks-check fresh tags picture recording clean
 
 demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kinds of protocol version do.
 	@.venv/demo/bin/python -m tests.programs.demo
@@ -30,7 +30,7 @@ targets: $(ENV) ## The files of every target with every mode and source, each by
 pipelines: $(ENV) $(PEERS) ## The rendered pipelines, run after a first push, and the lock files on every Python.
 	$(PYTEST) -q -n 3 -m pipelines
 
-updates: $(ENV) ## Connectors of each release, with what their owners changed, brought to the template as it stands.
+updates: $(ENV) ## Connectors of each release, with the edits that owners make, updated to the working tree.
 	$(PYTEST) -q -n 3 -m updates
 
 image: $(ENV) $(PEERS) ## The image, built and run by a Docker daemon of its own; skipped with the reason where none can start.
@@ -74,6 +74,9 @@ fresh: $(ENV) ## Run connectors with the newest versions that their bounds allow
 
 picture: $(ENV) ## Draw docs/picture.svg again, after a change of copier.yml.
 	.venv/bin/python -m tests.programs.picture
+
+recording: $(ENV) ## Draw docs/recording.svg again, after a change of what is asked or of what `dev` prints.
+	.venv/bin/python -m tests.programs.recording
 
 tags: ## Give this clone the tag of every release: Copier finds releases by their tags.
 	python3 -m tests.programs.tags

@@ -111,7 +111,7 @@ def stands(hunk: Hunk, every: Iterable[Hunk], now: Texts, fresh: Texts) -> bool:
         return True
     own = packed(hunk.new)
     if not fresh or {*own} <= {line for text in fresh.values() for line in packed(text)}:
-        return False  # nothing tells such lines from the release's
+        return False  # such lines look like the release's
     here, there = (len(found({name: packed(text) for name, text in texts.items()}, own)) for texts in (now, fresh))
     return here >= there + len(found({str(n): packed(one.new) for n, one in enumerate(every)}, own))
 

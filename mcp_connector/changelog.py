@@ -20,7 +20,7 @@ BY_HAND = re.compile(r"\bBy hand\b|\bby hand\*\*$")
 
 
 def sections(text: str, old: str, new: str) -> dict[str, list[str]]:
-    """The lines of each version after `old` and up to `new`; of `new` alone if `old` is no version."""
+    """The lines of each version after `old` and up to `new`; of `new` alone if `old` is not a version."""
     lowest, highest = order(old), order(new)
     found: dict[str, list[str]] = {}
     wanted: list[str] | None = None

@@ -99,12 +99,12 @@ def source(update: Update) -> list[str]:
         )
     elif untagged(str(commit)):
         found.append(
-            f"{name} has {shown(commit)} as _commit, which is no release, because the template had no tags: whoever "
+            f"{name} has {shown(commit)} as _commit, which is not a release, because the template had no tags: whoever "
             "publishes it must run there: make tags && git push --tags. Then update again."
         )
     elif order(str(commit)) is None:
         found.append(
-            f"{name} has {shown(commit)} as _commit, which is no release and can vanish: "
+            f"{name} has {shown(commit)} as _commit, which is not a release and can vanish: "
             "update to a release, copier update --vcs-ref=vX.Y.Z"
         )
     else:
@@ -163,7 +163,7 @@ def edited_deletions(update: Update, both: Sides | None) -> tuple[list[str], boo
     """Deleted files that their owner had changed or added, and whether that is certain.
 
     A file of the release before is compared with it, if that was rendered. Else history tells: an owner's commit is one
-    that leaves the answers file alone, because each copy and update writes it.
+    that does not change the answers file, because each copy and update writes it.
     """
     if not update.deleted:
         return [], True
@@ -197,8 +197,8 @@ def successors(update: Update, accepted: set[str]) -> list[str]:
 def lost_lines(update: Update) -> list[str]:
     """Changed files without the lines that their owner had added, where no such line is left in any of them.
 
-    Copier writes these last, all at once, so it may have been cut off before. Looked for before the commit alone: later
-    on an owner may have taken lines away.
+    Copier writes these last, all at once, so it may have been interrupted before. Looked for only before the commit:
+    later, an owner may have removed lines.
     """
     at, head = git("rev-parse", f"{update.since}^{{commit}}", "HEAD", cwd=update.project).split()
     last = git("rev-list", "--max-count=1", at, "--", update.answers_file, cwd=update.project).strip()

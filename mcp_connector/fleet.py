@@ -61,7 +61,7 @@ class Connector:
     file: Path
     checkout: bool
     answers: Answers
-    behind: int | None = None  # releases; None where the version is no release
+    behind: int | None = None  # releases; None if the version is not a release
     drift: list[tuple[str, str]] | None = None  # file and state; None is unknown
 
     @property
@@ -168,7 +168,7 @@ def complaints(connector: Connector) -> list[str]:
     if not connector.answers.get("_commit"):
         return [f"{name}: it has no _commit, so no update can start; the copy was not of a release."]
     if order(connector.version) is None:
-        return [f"{name}: _commit is {shown(connector.version)}, which is no release; update it to one."]
+        return [f"{name}: _commit is {shown(connector.version)}, which is not a release; update it to one."]
     return []
 
 
@@ -449,7 +449,7 @@ def as_html(fleet: Fleet) -> str:
     problems = ""
     if fleet.problems:
         listed = "".join(f"<li>{escape(problem)}</li>" for problem in fleet.problems)
-        problems = f'<section class="problems"><h2>Needs a person</h2><ul>{listed}</ul></section>\n'
+        problems = f'<section class="problems"><h2>Needs your attention</h2><ul>{listed}</ul></section>\n'
     return PAGE.substitute(summary=summary, problems=problems, groups="\n".join(map(group_html, fleet.groups)))
 
 

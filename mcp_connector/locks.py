@@ -17,7 +17,7 @@ PIN = re.compile(r"([A-Za-z0-9][\w.-]*)(?:\[.*?\])?==([^\s;\\]+)")
 
 
 def locked(project: Path) -> dict[str, str] | None:
-    """Versions by name, as uv.lock has them; None where there is none that can be read."""
+    """Versions by name, as uv.lock has them; None if it is missing or cannot be read."""
     try:
         packages = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))["package"]
         return {package["name"]: package.get("version", "") for package in packages}
@@ -50,7 +50,7 @@ def left(project: Path, own: str, ignored: bool, accepted: Container[str]) -> li
     sentences = []
     if now is None:
         sentences.append(
-            "The lock is now uv.lock, and there is none that can be read: run uv sync, and commit the uv.lock that it "
+            "The lock is now uv.lock, which is missing or cannot be read: run uv sync, and commit the uv.lock that it "
             "makes. The template's docs/updates.md says how to keep the versions that you had."
         )
         if lines:

@@ -179,7 +179,7 @@ def untagged(version: str) -> bool:
 
 
 def order(tag: str) -> Order | None:
-    """A key that sorts version tags as PEP 440 does; None for what is no public version, such as `v1.0-3-gabcdef`."""
+    """A key that sorts version tags as PEP 440 does; None if it is not a public version, such as `v1.0-3-gabcdef`."""
     match = VERSION.fullmatch(tag)
     # Seven digits and no dot: the abbreviated hash of a commit that happens to have no letter.
     if not match or re.fullmatch(r"\d{7,}", tag):
@@ -204,7 +204,7 @@ def prerelease(tag: str) -> bool:
 
 
 def split(source: str) -> tuple[str, str, str]:
-    """A URL as its scheme with `://`, the user part before its `@`, and the rest; what is no URL is all rest.
+    """A URL as its scheme with `://`, the user part before its `@`, and the rest; all is rest if it is not a URL.
 
     Not by urllib: an unquoted slash in a password would make the password part of the path there, and be shown.
     """
@@ -306,7 +306,7 @@ def names(output: str) -> list[str]:
 
 
 def put(text: str) -> None:
-    """Print text in UTF-8, whatever the machine's encoding. Who closed the pipe has read enough.
+    """Print text in UTF-8, whatever the machine's encoding. A reader that closed the pipe has read enough.
 
     Raises:
         Problem: Nothing can be written there.

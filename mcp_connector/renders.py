@@ -53,7 +53,7 @@ def render(copier: list[str], mirror: Path, answers: Answers, answers_file: str,
     work.mkdir()
     given = {name: value for name, value in answers.items() if name[0] != "_"}
     (work / "answers.json").write_text(json.dumps(given), encoding="utf-8")  # JSON is YAML
-    (work / "settings.yml").write_text("{}\n")  # a person's own defaults must not change what is rendered
+    (work / "settings.yml").write_text("{}\n")  # the user's own defaults must not change what is rendered
     source, variables = source_of(answers), dict[str, str]()
     if re.match(r"(\w+\+?)+://|g[hl]:|[^/]+@", source):
         # The recorded URL, since a file may quote it; git takes the clone that is here already.

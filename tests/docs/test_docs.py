@@ -131,7 +131,8 @@ def test_the_commands_said_after_the_copy_leave_a_repository_there_as_it_is(
 
 def test_a_connector_runs_by_the_commands_of_its_readme(rendered: Rendered, elsewhere: Path, tmp_path: Path) -> None:
     project = shutil.copytree(rendered(FULL), tmp_path / "project")
-    try_it, check, change = blocks((project / "README.md").read_text())
+    try_it, check, _ = blocks((project / "README.md").read_text())
+    [change] = [block for block in blocks((project / "docs/develop.md").read_text()) if "uv add" in block]
     *prepare, start = try_it.splitlines()
     shell("\n".join(prepare), project)
     shell("\n".join(prepare), project)  # a second time, as people do

@@ -14,6 +14,7 @@ import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from ..image import test_image
 from ..lib import rendering
 from ..lib.rendering import Rendered, commit, git
 from ..lib.serving import free_port, serving
@@ -41,7 +42,15 @@ FORMS = {  # of the template's address: as Copier is given it, and what git is t
 
 
 def test_the_first_screen_has_what_a_reader_asks_in_that_order() -> None:
-    first = ["A [Copier]", "uvx copier copy", "```python", "**Authentication**", "**Verified**", "**Not verified**"]
+    first = [
+        "A [Copier]",
+        "uvx copier copy",
+        "docs/recording.svg",
+        "```python",
+        "**Authentication**",
+        "**Verified**",
+        "**Not verified**",
+    ]
     then = ["docs/picture.svg", "make demo", "make test", "| Question |"]
     places = [README.index(part) for part in [*first, *then]]
     assert places == sorted(places)
@@ -104,14 +113,37 @@ async def call(url: str, headers: dict[str, str], name: str, arguments: dict[str
         return (await client.call_tool(name, arguments)).structured_content
 
 
+def tiers() -> dict[str, str]:
+    """How far the tests go with each target, by its name."""
+    homes = sorted((rendering.ROOT / "hooks/targets").glob("*/facts.yaml"))
+    return {home.parent.name: home.read_text(encoding="utf-8").split("\n")[0].removeprefix("tier: ") for home in homes}
+
+
 @pytest.mark.parametrize(
-    ("question", "noun", "left_out"),
-    [("identity_provider", "identity providers", 0), ("hosting", "targets", 0), ("hosting", "targets pass", 1)],
+    ("count", "noun"),
+    [
+        (len(rendering.choices("identity_provider")), "identity providers"),
+        (len(rendering.choices("hosting")), "targets"),
+        (list(tiers().values()).count("validated"), "targets are validated only"),
+    ],
 )
-def test_the_readme_counts_right(question: str, noun: str, left_out: int) -> None:
+def test_the_readme_counts_right(count: int, noun: str) -> None:
     words = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
     flowing = " ".join(README.split())
-    assert f"{words[len(rendering.choices(question)) - left_out]} {noun}" in flowing
+    assert f"{words[count]} {noun}" in flowing.lower()
+
+
+def test_the_readme_says_of_each_target_how_far_the_tests_go() -> None:
+    said = {"run": "**Run for real.**", "validated": "Validated only."}
+    assert tiers().keys() == set(rendering.choices("hosting"))
+    for target, tier in tiers().items():
+        [row] = re.findall(rf"^\|.*\| `{target}` \| (.*) \|$", README, re.MULTILINE)
+        assert [name for name, words in said.items() if row.endswith(words)] == [tier]
+
+
+def test_what_is_called_run_for_real_is_built_and_started_by_the_tests() -> None:
+    started = {answers["hosting"] for answers in test_image.CHOSEN.values()}
+    assert {target for target, tier in tiers().items() if tier == "run"} == started
 
 
 def test_the_settings_that_the_readme_names_are_those_of_a_connector(rendered: Rendered) -> None:

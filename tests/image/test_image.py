@@ -62,7 +62,7 @@ MODES = pytest.mark.parametrize("mode", CHOSEN)
 
 @pytest.fixture(scope="module")
 def docker(rendered: Rendered) -> Iterator[Docker]:
-    """A daemon that has the images which the rendered files name, or a skip that says why there is none."""
+    """A daemon that has the images which the rendered files name, or a skip that says why it cannot start."""
     project = rendered(CHOSEN["oauth-proxy"])
     [base] = re.findall(r"ARG PYTHON_IMAGE=(\S+)", (project / "Dockerfile").read_text())
     composed = yaml.safe_load((project / "compose.yaml").read_text())
@@ -279,7 +279,7 @@ def test_a_lock_that_does_not_fit_is_refused(docker: Docker, locked: Rendered, t
     assert "needs to be updated, but `--locked` was provided" in done.stderr
 
 
-# What tells two builds apart: the time at which uv read the source.
+# The only difference between two builds: the time at which uv read the source.
 VARIES = re.compile(r"dist-info/(uv_cache\.json|RECORD)$|\.pyc$")
 
 
@@ -598,7 +598,7 @@ LOST = (AssertionError, ExceptionGroup)
 
 
 def stopped_amid_calls(deployment: Deployment, tool: str, signal: str, replica: int = 1) -> str:
-    """Calls of both eras from before a replica gets a signal until it has ended; none may be lost."""
+    """Calls of both protocol versions from before a replica gets a signal until it has ended; none may be lost."""
     workers, times, told = 8, 25, list[bool]()
     arguments = {"text": "a b"} if tool == "count_words" else {}
     name = f"{deployment.name}-connector-{replica}"
@@ -686,7 +686,7 @@ class TestBehindCaddy:
 
 
 def stand_in(project: Path) -> str:
-    """The system behind a connector with the source rest-api, as a service for the override."""
+    """The upstream API of a connector with the source rest-api, as a service for the override."""
     given = recorded(project)
     command = ["python", "-m", "uvicorn", f"{given['package_name']}.stand_in:app", "--host=0.0.0.0"]
     return (
@@ -697,7 +697,7 @@ def stand_in(project: Path) -> str:
 
 @pytest.fixture(scope="class")
 def keyed(docker: Docker, locked: Rendered, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Two replicas behind Caddy, with a key by the documented command and a system behind them."""
+    """Two replicas behind Caddy, with a key by the documented command and an upstream API."""
     project = source(locked(CHOSEN["api-key"]), tmp_path_factory.mktemp("keyed") / "keyed")
     with deployed(docker, project, {"UPSTREAM_URL": "http://behind:8000"}, stand_in(project), scale=2) as deployment:
         yield deployment

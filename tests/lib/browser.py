@@ -1,6 +1,6 @@
-"""A browser, and a person who logs in wherever they are asked and agrees to everything.
+"""A browser, and a user who logs in wherever they are asked and agrees to everything.
 
-$BROWSER URL, with this module run as $BROWSER, prints where the person was sent in the end, and goes there. With the
+$BROWSER URL, with this module run as $BROWSER, prints where the user was sent in the end, and goes there. With the
 further argument `--stay` it goes nowhere, for a client that reads what is printed and listens to nothing.
 """
 

@@ -2,7 +2,7 @@
 
     Inputs("none", seed=1, headers={}).make(7)  # always the same request
 
-Each input is made from the seed and its number alone, so that one can be sent again without those before it.
+Each input is made from the seed and its number alone, so that each can be sent again without those before it.
 """
 
 import base64

@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def lock(name: str) -> Path:
-    """The lock file of a set of dependencies: `base`, or `proxy` with FastMCP besides."""
+    """The lock file of a set of dependencies: `base`, or `proxy` with FastMCP added."""
     return ROOT / f"locks/{name}.lock"
 
 

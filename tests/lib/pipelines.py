@@ -33,7 +33,7 @@ PATH = "/usr/local/bin:/usr/bin:/bin"
 Document = dict[str, Any]
 Run = Callable[
     [str, Document, Document], "Ran"
-]  # a job: its name, the workflow that it is in, and what that says of it
+]  # a job: its name, the workflow that it is in, and what that says about it
 
 
 @dataclass
@@ -287,7 +287,7 @@ def setup_python(run: GitHub, place: Path, options: Mapping[str, str], path: str
     return f"{place / 'python/bin'}:{path}"
 
 
-# What stands in for each action: it is told the run, the job's folder and the step's `with`, and gives the new PATH.
+# What replaces each action: it is told the run, the job's folder and the step's `with`, and gives the new PATH.
 ACTIONS: dict[str, Callable[[GitHub, Path, Mapping[str, str], str], str]] = {
     "actions/checkout": checkout,
     "actions/setup-python": setup_python,

@@ -26,7 +26,7 @@ from . import browser
 from .serving import NODE, PEERS, free_port, started
 
 GLEWLWYD = Path("/usr/bin/glewlwyd")  # Debian's package; its service is not needed
-SCHEMA = Path("/usr/share/doc/glewlwyd/database/init.sqlite3.sql.gz")  # with a person `admin` and their password
+SCHEMA = Path("/usr/share/doc/glewlwyd/database/init.sqlite3.sql.gz")  # with a user `admin` and their password
 MODULES = Path("/usr/lib/glewlwyd")
 
 

@@ -13,9 +13,9 @@ from . import rendering
 from .rendering import commit, release
 
 URL = "https://git.example.com/acme/mcp-connector-template.git"
-NEXT = "v1000.1.0"  # another title in README.md, and docs/deploy.md is docs/operate.md
+NEXT = "v1000.1.0"  # another title in docs/update.md, and docs/deploy.md is docs/operate.md
 LATER = "v1000.2.0"  # `ci` offers no `none` any more
-# What the changelog says of them: what to do by hand, a mention and a number, and what GitLab would obey.
+# What the changelog says about them: what to do by hand, a mention and a number, and what GitLab would obey.
 NEWS = {
     NEXT: "- The guide has another name.\n\n**What to do by hand**\n\n1. Read `docs/operate.md`,\n   by @ada.\n",
     LATER: "- `ci` offers `none`@ no more. By hand: choose.\n- Thanks to @ada in `@main`: see #12.\n\n/close\n",
@@ -40,10 +40,9 @@ def available(template: Path, shared: Path, cache: Path) -> Iterator[Path]:
 
 def make(repository: Path) -> None:
     root = repository / "template"
-    readme = root / "README.md.jinja"
-    title = "# {{ quote.markdown(project_name) }}"
-    assert title in readme.read_text()
-    readme.write_text(readme.read_text().replace(title, f"{title} (new)"))
+    page, title = root / "docs/update.md.jinja", "# Stay current\n"
+    assert title in page.read_text()
+    page.write_text(page.read_text().replace(title, f"{title.rstrip()} (new)\n"))
     [guide] = root.glob("*only.compose*/docs/deploy.md.jinja")
     guide.rename(guide.with_name("operate.md.jinja"))
     log(repository, NEXT)

@@ -1,8 +1,8 @@
-"""A terminal of a given size: what a program shows in it, line by line, as the person in front of it sees it."""
+"""A terminal of a given size: what a program shows in it, line by line, as you see it."""
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,14 +30,21 @@ class Screen(pyte.Screen):
 
 
 class Terminal:
-    """A program in a terminal, which passes on the keys that a person presses and replies as terminals do."""
+    """A program in a terminal, which passes on the keys that a user presses and replies as terminals do."""
 
-    def __init__(self, command: Sequence[str | Path], columns: int, rows: int, cwd: Path | None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        columns: int,
+        rows: int,
+        cwd: Path | None,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
         sizes = {"COLUMNS", "LINES"}
         self.program = pexpect.spawn(
             str(command[0]),
             [str(argument) for argument in command[1:]],
-            env={**{name: value for name, value in os.environ.items() if name not in sizes}, "TERM": "xterm"},
+            env={**{name: value for name, value in environment.items() if name not in sizes}, "TERM": "xterm"},
             cwd=cwd,
             dimensions=(rows, columns),
         )

@@ -72,7 +72,7 @@ def serving(
 
     `settings` are environment variables and win over what is chosen here: a free port, a public URL on it and, where
     the answers ask for them, a file with one key (scopes read and write), an identity provider whose tokens need these
-    scopes, and a running stand-in for the system behind.
+    scopes, and a running stand-in for the upstream API.
     """
     answered = recorded(project)
     with ExitStack() as stack:
@@ -104,7 +104,7 @@ def serving(
 
 @contextmanager
 def upstream(project: Path, env: Mapping[str, str], port: int = 0) -> Iterator[Running]:
-    """The stand-in that a connector with the source rest-api brings along, as a system behind that can be reached."""
+    """The stand-in that a connector with the source rest-api contains, as an upstream API that can be reached."""
     port = port or free_port()
     module = f"{recorded(project)['package_name']}.stand_in:app"
     command: list[str | Path] = [python(project), "-m", "uvicorn", module, f"--port={port}"]

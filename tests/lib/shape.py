@@ -15,7 +15,7 @@ def package(project: Path) -> Path:
 
 
 def entries(project: Path) -> list[str]:
-    """Names at the top of the package, besides `__init__.py` and `__main__.py`."""
+    """Names at the top of the package, except `__init__.py` and `__main__.py`."""
     return sorted(path.name for path in package(project).iterdir() if not path.name.startswith("__"))
 
 
@@ -40,7 +40,10 @@ def lines(project: Path) -> int:
 
 
 def circles(project: Path) -> list[list[str]]:
-    """Modules that import each other, directly or through others; imports for typing and in functions count."""
+    """Modules that import each other, directly or through others.
+
+    Imports for typing and in functions count. Whoever imports a module runs the packages above it, too.
+    """
     root = package(project)
     paths = {dotted(path.relative_to(root)): path for path in root.rglob("*.py")}
     graph = {name: set(imported(name, path, paths)) for name, path in paths.items()}
@@ -53,14 +56,15 @@ def dotted(path: Path) -> str:
 
 
 def imported(name: str, path: Path, paths: dict[str, Path]) -> Iterator[str]:
-    parts = name.split(".") if name else []
+    parts = name.split(".")
     folder = parts if path.name == "__init__.py" else parts[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = folder[: len(folder) - node.level + 1] + (node.module.split(".") if node.module else [])
             for alias in node.names:
-                inner, outer = ".".join([*base, alias.name]), ".".join(base)
-                yield inner if inner in paths else outer
+                named = [*base, alias.name]
+                target = named if ".".join(named) in paths else base
+                yield from (".".join(target[:end]) for end in range(1, len(target) + 1))
 
 
 def connected(graph: dict[str, set[str]]) -> list[set[str]]:

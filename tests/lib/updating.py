@@ -18,12 +18,19 @@ from .rendering import git
 
 RELEASES = tomllib.loads((rendering.ROOT / "releases.toml").read_text())["release"]
 COMMITS = {f"v{release['version']}": release["commit"] for release in RELEASES}
-VERSIONS = list(COMMITS)
+VERSIONS = [version for version in COMMITS if not version.startswith("v0.")]  # v0.x: through v1.2.0 (docs/updates.md)
 PAGE = rendering.ROOT / "docs/updates.md"
 PARTS = ("copier.yml", "template", "hooks", "locks")  # what a render reads; locks/ up to 1.2.0
 
 # The owner's files, which an update does not read.
-SEEDS = ("src/acme_crm/tools/", "src/acme_crm/upstream.py", "src/acme_crm/stand_in.py", "tests/test_tools.py")
+SEEDS = (
+    "src/acme_crm/tools/",
+    "src/acme_crm/upstream.py",
+    "src/acme_crm/stand_in.py",
+    "src/acme_crm/extend.py",
+    "tests/test_tools.py",
+    "README.md",
+)
 
 
 def previous() -> str:
@@ -96,7 +103,7 @@ def change(project: Path, **changed: str) -> None:
 
 
 def conflicts(project: Path) -> list[str]:
-    """Paths that an update left for a person to resolve."""
+    """Paths that an update left for its owner to resolve."""
     unmerged = {line.split("\t")[1] for line in git("ls-files", "-u", cwd=project).splitlines()}
     rejected = [path.relative_to(project).as_posix() for path in project.rglob("*.rej")]
     return sorted({*unmerged, *rejected})

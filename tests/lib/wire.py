@@ -31,7 +31,7 @@ META: dict[str, Any] = {
 LINE = 4_000  # characters that a log line may have
 
 Headers = Sequence[tuple[str, str]]
-Json = Any  # a JSON value, in which `Raw` may stand for what is none
+Json = Any  # a JSON value, in which `Raw` may stand for what JSON lacks
 
 
 class Raw(str):

@@ -1,6 +1,6 @@
 """The official conformance suite against rendered, running connectors of the OAuth modes, and what issues their tokens.
 
-The suite cannot log in. A proxy adds a token for its server scenarios, and a person agrees where it waits for one.
+The suite cannot log in. A proxy adds a token for its server scenarios, and a user agrees where it waits for one.
 """
 
 import subprocess

@@ -85,7 +85,7 @@ Peer = Callable[..., Seen]  # of a connector, an identity, a version, a home and
 
 @dataclass
 class Person:
-    """What the official Python client keeps of a person, and how it lets them log in.
+    """What the official Python client keeps of a user, and how it lets them log in.
 
     `first` are the scopes that they allow at their first login, if not all that are asked for.
     `log_in` is their browser, and what they do there.

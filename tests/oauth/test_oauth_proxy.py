@@ -407,7 +407,7 @@ REFUSALS = {
     "a weak SIGNING_KEY": ({"SIGNING_KEY": "correct horse battery staple"}, "SIGNING_KEY", "openssl rand -base64 32"),
     "another kind of store": ({"STATE_STORE_URL": "postgres://hunter2@127.0.0.1/0"}, "STATE_STORE_URL", "redis://"),
     "a password as it is": ({"STATE_STORE_URL": "redis://:hunter2/x#y@127.0.0.1:6379"}, "STATE_STORE_URL", "%2F"),
-    "an option that is none": (
+    "an option that does not exist": (
         {"STATE_STORE_URL": "redis://:hunter2@127.0.0.1:6379/0?socket_timeout=hunter2"},
         "STATE_STORE_URL",
         "redis://",

@@ -5,7 +5,7 @@
 // Its one argument is JSON:
 //   port       where it listens; the issuer is http://127.0.0.1:PORT/api/auth
 //   database   the SQLite file that everything is kept in
-//   scopes     those that clients may ask for, besides openid, email and offline_access
+//   scopes     those that clients may ask for, in addition to openid, email and offline_access
 //   resources  URLs that tokens may be for, by whatever client
 import { createServer } from "node:http";
 import { DatabaseSync } from "node:sqlite";
@@ -24,7 +24,7 @@ const options = {
   emailAndPassword: { enabled: true },
   databaseHooks: { user: { create: { before: async (user) => ({ data: { ...user, emailVerified: true } }) } } },
   plugins: [
-    jwt({ jwks: { keyPairConfigs: [{ alg: "RS256" }] } }), // besides EdDSA, for resources that want it
+    jwt({ jwks: { keyPairConfigs: [{ alg: "RS256" }] } }), // in addition to EdDSA, for resources that want it
     oauthProvider({
       loginPage: "/log-in",
       consentPage: "/agree",

@@ -4,7 +4,7 @@
 //   port, path    where it listens; the issuer is http://127.0.0.1:PORT and the path, which may be empty
 //   registration  whether clients may register themselves (RFC 7591)
 //   opaque        whether access tokens are opaque, for introspection by the client `connector` (RFC 7662), and no JWTs
-//   scopes        those that clients may ask for, besides openid and offline_access
+//   scopes        those that clients may ask for, in addition to openid and offline_access
 //   lifetime      seconds for which an access token is good
 //   documents     whether the HTTPS URL of its metadata document is a client (client ID metadata documents)
 //   clients       further clients, as RFC 7591 describes them

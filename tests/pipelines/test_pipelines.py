@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
-from ..lib import pins, rendering
-from ..lib.pipelines import GitHub, GitLab, Here, holds, origin, read
+from ..lib import edits, pins, rendering
+from ..lib.pipelines import PATH, GitHub, GitLab, Here, Ran, holds, origin, read
 from ..lib.rendering import Answers, Installed, Rendered, git
 from ..programs.locks import UNIVERSAL
 
@@ -234,6 +235,35 @@ def test_gitlab_s_schedule_for_updates_starts_nothing_else(locked: Rendered, tmp
         "check update",
         "propose",
     }
+
+
+# ------------------------------------------------------------------------------------------------- jobs of the owner's
+
+
+def test_gitlab_reads_the_owner_s_file_if_it_is_there(rendered: Rendered, tmp_path: Path) -> None:
+    project = shutil.copytree(project_for(rendered, "gitlab"), tmp_path / "project")
+    edits.override_what_deploys(project)
+    (tmp_path / "runs").mkdir()
+    assert started(project, tmp_path / "runs") == STARTED["gitlab"] | {WITHOUT["gitlab"], "ours too"}
+    run = GitLab(origin(project, tmp_path), Here(tmp_path))
+    expanded = run.local(PATH, "--preview")[1]
+    jobs = yaml.safe_load(expanded[expanded.index("---") :])
+    assert jobs["check"]["tags"] == ["ours"]  # beside what the template's file says of that job
+    assert any("mypy" in line for line in jobs["check"]["script"])
+    assert jobs["build"]["interruptible"]
+
+
+def test_a_job_at_the_end_of_github_s_checks_is_one_that_a_deployment_waits_for(
+    rendered: Rendered, tmp_path: Path
+) -> None:
+    project = shutil.copytree(project_for(rendered, "github"), tmp_path / "project")
+    job = "\n  ours:\n    name: Ours\n    runs-on: ubuntu-24.04\n    steps:\n      - run: exit 1"
+    edits.insert(project / ".github/workflows/ci.yml", job)
+    jobs = GitHub(origin(project, tmp_path), Here(tmp_path), variables=SWITCH).walk(
+        lambda name, *_: Ran("failure" if name == "ours" else "success")
+    )
+    assert jobs["deploy/check/ours"].outcome == "failure"
+    assert jobs["deploy/deploy"].outcome == "skipped"
 
 
 CONDITIONS = [

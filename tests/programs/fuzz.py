@@ -72,7 +72,7 @@ class Sender:
         self.log = Tail(connector.log)
 
     def send(self, input: Input) -> Answer:
-        """The answer; `Unanswered` where there is none in time."""
+        """The answer; `Unanswered` if it does not come in time."""
         for fresh in (False, True):
             if fresh or self.connection is None:
                 self.close()

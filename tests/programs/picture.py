@@ -191,9 +191,7 @@ def update(top: float) -> list[str]:
     return [
         box(MARGIN, top, width, 58),
         text(MARGIN + 12, top + 24, "copier update", 150, "mono"),
-        text(
-            MARGIN + 130, top + 24, "brings each new release: your files stay, and your edits are merged.", width - 142
-        ),
+        text(MARGIN + 130, top + 24, "adds each new release: your files stay, and your edits are merged.", width - 142),
         text(
             MARGIN + 130,
             top + 44,

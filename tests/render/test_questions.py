@@ -405,7 +405,7 @@ def test_a_bad_value_on_the_command_line_ends_with_the_reason_and_writes_nothing
     assert not (tmp_path / "project").exists()
 
 
-# ------------------------------------------------------------------------------------------ names that are no question
+# ---------------------------------------------------------------------------------------- names that are not questions
 
 
 def test_the_names_that_may_be_given_are_the_questions() -> None:

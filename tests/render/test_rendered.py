@@ -199,6 +199,115 @@ def test_tests_of_a_module_share_a_server_and_owners_override_what_it_is_made_of
     assert accepted, said
 
 
+# -------------------------------------------------------------------------------------------------- what owners extend
+
+OWN = {
+    "    model_config = Settings.model_config\n": "    model_config = Settings.model_config\n\n    greeting: str\n",
+    "    return []\n\n\ndef middleware": """    return [
+        Route("/", welcome),
+        Route("/mcp", welcome),
+        Route("/health/ready", welcome),
+    ]
+
+
+def middleware""",
+    "    return []\n\n\n@async": "    return [Middleware(Signed)]\n\n\n@async",
+    "    yield\n": '    STATE.append("started")\n    yield\n    STATE.append("ended")\n',
+    'run=reindex)`."""\n': '''run=reindex)`."""
+    commands.add_parser("greet").set_defaults(run=lambda _: print(Own().greeting))
+''',
+    "from starlette.routing import BaseRoute\n": """from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+""",
+    "class Own(": """STATE: list[str] = []
+
+
+async def welcome(_: Request) -> Response:
+    return PlainTextResponse(Own().greeting)
+
+
+class Signed:
+    \"\"\"Signs each answer, and adds to what is read of the request.\"\"\"
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def signed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-signed", b"ours")]
+            await send(message)
+
+        await self.app(scope, receive, signed)
+
+
+class Own(""",
+}
+OWN_CHECKS = """
+import httpx2
+import pytest
+from acme_crm import extend
+from acme_crm.app import create_app
+from acme_crm.core.command import cli, environment
+from starlette.testclient import TestClient
+
+
+@pytest.fixture(autouse=True)
+def _greeting(monkeypatch):
+    monkeypatch.setenv("GREETING", "Welcome")
+
+
+def test_a_route_of_ours_takes_no_path_of_the_connector(origin):
+    assert httpx2.get(f"{origin}/").text == "Welcome"
+    assert httpx2.get(f"{origin}/mcp").status_code == 405
+    assert httpx2.get(f"{origin}/health/ready").json() == {"status": "ok"}
+
+
+def test_our_middleware_sees_every_answer_also_those_to_other_origins(origin):
+    asked = {"Origin": "https://other.example", "Access-Control-Request-Method": "POST"}
+    for answer in (httpx2.get(f"{origin}/"), httpx2.post(f"{origin}/mcp"), httpx2.options(f"{origin}/", headers=asked)):
+        assert answer.headers["x-signed"] == "ours"
+        assert answer.headers["x-request-id"]
+
+
+def test_what_we_start_runs_as_long_as_the_connector(settings):
+    extend.STATE.clear()
+    with TestClient(create_app(settings)):
+        assert extend.STATE == ["started"]
+    assert extend.STATE == ["started", "ended"]
+
+
+def test_our_command_is_one_of_the_connectors(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["connector", "greet"])
+    cli.main()
+    assert capsys.readouterr().out == "Welcome\\n"
+
+
+def test_a_missing_setting_of_ours_is_named_before_the_connector_starts(monkeypatch):
+    monkeypatch.setenv("PUBLIC_URL", "http://127.0.0.1:8000")
+    monkeypatch.setenv("GREETING", "")
+    with pytest.raises(SystemExit, match="GREETING is missing"):
+        environment.load()
+"""
+
+
+def test_what_owners_put_into_extend_is_all_used(installed: Installed, shared: Path, tmp_path: Path) -> None:
+    rendered, environment = installed({"auth_mode": "none", "hosting": "compose", "source": "blank", "ci": "none"})
+    project = shutil.copytree(rendered, tmp_path / "project")
+    file = project / "src/acme_crm/extend.py"
+    text = file.read_text()
+    for old, new in OWN.items():
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    file.write_text(text)
+    (project / "tests/test_own.py").write_text(OWN_CHECKS)
+    path = {"PYTHONPATH": f"{project / 'src'}:{environment.get('PYTHONPATH', '')}"}
+    accepted, said = judge("pytest", project, {**environment, **path, "PYTEST_ADDOPTS": "tests/test_own.py"}, shared)
+    assert accepted, said
+
+
 # -------------------------------------------------------------------------------------------------- names at the limit
 
 LONG_HEADERS = ", ".join(f"X-{number}-{'Abc' * 18}-Token"[:60] for number in range(8))

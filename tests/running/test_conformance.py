@@ -159,7 +159,7 @@ def with_credentials(project: Path, env: Mapping[str, str], folder: Path) -> Ite
 
 @contextmanager
 def adding(headers: Mapping[str, str], connector: Running, origin: str, folder: Path) -> Iterator[Running]:
-    """A proxy at `origin` that adds these headers to what it brings to a connector, for whatever host that is."""
+    """A proxy at `origin` that adds these headers to what it sends to a connector, for whatever host that is."""
     every_host = f"http://:{urlsplit(origin).port}"
     proxy: list[str | Path] = [BIN / "caddy", "reverse-proxy", f"--from={every_host}", f"--to={connector.origin}"]
     proxy += [f"--header-up={name}: {value}" for name, value in headers.items()]

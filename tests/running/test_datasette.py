@@ -25,7 +25,7 @@ Row = dict[str, str]
 
 ANSWERS = {"auth_mode": "api-key", "hosting": "compose", "source": "rest-api", "ci": "none"}
 
-# What a person writes in upstream.py in the place of what was rendered under these names.
+# What an owner writes in upstream.py instead of what was rendered under these names.
 FITTED = '''
 class Found(BaseModel):
     """What Datasette answers for a table or a row, as far as it is used."""
@@ -74,7 +74,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 def airports() -> list[Row]:
-    """The rows of a real table: every airport of the United States, as vega_datasets brings it along."""
+    """The rows of a real table: every airport of the United States, as vega_datasets has it."""
     package = find_spec("vega_datasets")
     assert package
     assert package.origin
@@ -121,7 +121,7 @@ def connector(
 
 @pytest.fixture(params=["legacy", "2026-07-28"])
 async def client(request: pytest.FixtureRequest, connector: Running) -> AsyncIterator[Client]:
-    """The official client, once of the 2025 era and once of 2026-07-28."""
+    """The official client, once of the 2025 versions and once of 2026-07-28."""
     async with (
         httpx2.AsyncClient(headers=dict(connector.headers), trust_env=False) as http,
         Client(streamable_http_client(connector.url, http_client=http), mode=request.param) as client,

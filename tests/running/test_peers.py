@@ -68,7 +68,7 @@ CLIENTS = {
 
 
 def every_client(*run: Callable[..., Seen]) -> pytest.MarkDecorator:
-    """Runs a test with each client in each era that it has; `run` are the functions that run them, by their names."""
+    """Runs a test with each client in each of its protocol versions; `run` are the functions, by their names."""
     by_name = {function.__name__: function for function in run}
     cases = [pytest.param(by_name[name], version, id=title) for title, (name, version) in CLIENTS.items()]
     return pytest.mark.parametrize(("peer", "version"), cases)

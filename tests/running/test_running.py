@@ -46,7 +46,7 @@ EVERY = each(*itertools.product(["none", "api-key", "headers"], ["blank", "rest-
 
 
 class System(ThreadingHTTPServer):
-    """A system behind: one record, whose searches take `seconds`."""
+    """An upstream API: one record, whose searches take `seconds`."""
 
     daemon_threads = True
 
@@ -143,7 +143,7 @@ def test_wrong_settings_are_all_named_and_no_value_is_repeated(installed: Instal
     named = done.stderr.splitlines()[1:]
     assert (done.returncode, len(named)) == (1, len(wrong))
     for line, name in itertools.product(named, wrong):
-        if line.split()[0] == name and name != "FORWARDED_ALLOW_IPS":  # it names the address, which is no secret
+        if line.split()[0] == name and name != "FORWARDED_ALLOW_IPS":  # it names the address, which is not a secret
             assert wrong[name] not in line
 
 

@@ -86,6 +86,7 @@ def of_targets() -> dict[str, list[str]]:
 # ---------------------------------------------------------------------------------------------------------- findings
 
 MADE = {".env", "index.lock", "uv.lock"}  # by the reader, by uv, or by git; what lies in secrets/ is made too
+MADE |= {"compose.override.yaml", ".gitlab/own.yml", "deploy/own", "deploy/own/kustomization.yaml"}  # if they want
 GONE = {"railway.json"}  # named because it was read until lately
 PATHS = re.compile(
     r"[\w./-]*[\w-]\.(?:ya?ml|toml|ts|py|md|json|lock|jsonl)\b|\.env(?:\.example)?\b|\bCaddyfile\b|\bDockerfile\b"
@@ -145,7 +146,7 @@ def set_by(text: str) -> set[str]:
 
 
 def unknown_variables(guides: Guides) -> list[str]:
-    """Variables that are no setting of this connector, not in its deploy files, and not set by a command."""
+    """Variables that are not a setting of this connector, not in its deploy files, and not set by a command."""
     words = {word for file in guides.deployed() for word in re.findall(r"[A-Z][A-Z0-9_]+", file.read_text())}
     known = settings(guides.example).keys() | words | WELL_KNOWN
     elsewhere = set_by(guides.texts["docs/deploy.md"])
@@ -158,7 +159,7 @@ def unknown_variables(guides: Guides) -> list[str]:
         # The guide of an identity provider lists settings to make; other commands may set what they please.
         named -= set() if page == "docs/identity-provider.md" else set_by(text) | elsewhere
         unknown = (used | named) - known
-        found += [f"{page}: {name} is no setting" for name in unknown if not PLACEHOLDER.fullmatch(name)]
+        found += [f"{page}: {name} is not a setting" for name in unknown if not PLACEHOLDER.fullmatch(name)]
     return found
 
 
@@ -222,9 +223,9 @@ def unknown_programs(guides: Guides) -> list[str]:
                 found += [f"{page}: there is no parameter {name}" for name in names if f"\n  {name}:" not in known]
             for option, key in (("-k", "kustomization.yaml"),):
                 if words[0] == "kubectl" and option in words:
-                    folder = guides.project / words[words.index(option) + 1]
-                    if not (folder / key).is_file():
-                        found.append(f"{page}: there is nothing to apply in {folder.name}")
+                    folder = words[words.index(option) + 1]
+                    if f"{folder}/{key}" not in MADE and not (guides.project / folder / key).is_file():
+                        found.append(f"{page}: there is nothing to apply in {folder}")
     return found
 
 
@@ -254,7 +255,7 @@ PLANTED = [  # the answers, the page, an edit (nothing: a sentence at the end), 
         unknown_files,
     ),
     (answers("none", "compose"), "docs/deploy.md", "", "`src/acme_crm/server.py` has the routes.", unknown_files),
-    (answers("oauth-proxy", "fly"), "docs/identity-provider.md", "", "`compose.yaml` brings one.", other_targets),
+    (answers("oauth-proxy", "fly"), "docs/identity-provider.md", "", "`compose.yaml` adds one.", other_targets),
     (answers("headers", "compose"), "docs/connect.md", "", "Cloud Run needs no such header.", other_targets),
     (answers("none", "azure-container-apps"), ".env.example", "", "# With compose.yaml it is a file.", other_targets),
     (answers("oauth", "fly"), "docs/connect.md", "`OAUTH_SCOPES`", "`OAUTH_SCOPE`", unknown_variables),

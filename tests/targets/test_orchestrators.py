@@ -262,7 +262,7 @@ def check_variables(project: Path, target: str) -> None:
     assert required <= given.keys() <= known.keys(), (required - given.keys(), given.keys() - known.keys())
     for name in secrets(project) & given.keys():
         if given[name] != SECRET:
-            # A store that only the connector reaches asks for no password, so its address is no secret.
+            # A store that only the connector reaches asks for no password, so its address is not secret.
             assert name == "STATE_STORE_URL"
             assert "@" not in given[name]
     text = files(project, target)
@@ -420,7 +420,7 @@ def test_keys_are_mounted_as_a_folder_so_that_a_revoked_one_ends_at_once(rendere
 
 
 def test_a_secret_that_may_be_missing_does_not_keep_a_deployment_from_starting(rendered: Rendered) -> None:
-    """Kubernetes has optional references. AWS and Azure have none, so there is none until the owner says so."""
+    """Kubernetes has optional references. AWS and Azure have none, so a deployment lacks it until the owner says so."""
     for mode, source in itertools.product(rendering.choices("auth_mode"), rendering.choices("source")):
         kubernetes, aws, azure = (rendered(answers(target, mode, source)) for target in FILES)
         [container] = one(overlays(kubernetes)["gateway"], "Deployment")["spec"]["template"]["spec"]["containers"]
@@ -480,7 +480,7 @@ def check_document(project: Path, target: str) -> None:
         "ost name",
         "**Cost:**",
         "## Limits",
-        "goes into Duvo",
+        "In Duvo, add",
     ):
         assert subject in text, subject
     for block in commands(text):
@@ -539,4 +539,4 @@ def test_the_models_name_what_is_wrong() -> None:
     assert said({"properties": {"template": {"scale": {"minReplicas": True}}}}) == [
         "properties.template.scale.minReplicas is True, no int"
     ]
-    assert said({"properties": {"template": {"containers": {}}}}) == ["properties.template.containers is no list"]
+    assert said({"properties": {"template": {"containers": {}}}}) == ["properties.template.containers is not a list"]

@@ -268,7 +268,7 @@ class Outcome:
 
 
 class Connector:
-    """A connector on a host: its origin, the person who works on it, and the jobs that update it."""
+    """A connector on a host: its origin, the owner who works on it, and the jobs that update it."""
 
     def __init__(self, folder: Path, start: Path, repository: Path, ci: str) -> None:
         self.folder, self.ci = folder, ci
@@ -508,8 +508,8 @@ def program(path: Path, text: str) -> None:
 
 def rename(project: Path) -> None:
     """An edit that the newer releases are in conflict with."""
-    readme = project / "README.md"
-    readme.write_text("# Ours\n" + readme.read_text().split("\n", 1)[1])
+    page = project / "docs/update.md"
+    page.write_text("# Ours\n" + page.read_text().split("\n", 1)[1])
 
 
 @pytest.fixture(scope="module")
@@ -536,7 +536,7 @@ def assert_proposed(connector: Connector, outcome: Outcome) -> None:
     assert connector.branches() == {"main", BRANCH}
     assert connector.commit(f"{BRANCH}~1") == connector.commit("main")
     assert f"_commit: {LATER}\n" in connector.show(f"{BRANCH}:.copier-answers.yml")
-    assert "# Acme CRM (new)\n" in connector.show(f"{BRANCH}:README.md")
+    assert "# Stay current (new)\n" in connector.show(f"{BRANCH}:docs/update.md")
     assert outcome.title == f"Update to template {LATER}"
     assert outcome.body.startswith(f"    project: {TAG} → {LATER}, from {URL}\n")
 
@@ -566,7 +566,7 @@ def test_an_update_that_goes_well(connector: Connector) -> None:
         "mypy ",
         "pytest ",
     ]
-    expected = {"docs/operate.md", "docs/deploy.md", "README.md", ".copier-answers.yml", "uv.lock"}
+    expected = {"docs/operate.md", "docs/deploy.md", "docs/update.md", ".copier-answers.yml", "uv.lock"}
     assert set(git("diff", "--name-only", "--no-renames", "main", BRANCH, cwd=connector.origin).split()) == expected
 
 
@@ -577,9 +577,9 @@ def test_a_conflict(connector: Connector) -> None:
     assert outcome.status != 0
     assert_proposed(connector, outcome)
     assert outcome.draft
-    assert "1. Conflict markers: README.md." in outcome.body
+    assert "1. Conflict markers: docs/update.md." in outcome.body
     assert "- Conflicts: **failed**\n" in outcome.body
-    assert "<<<<<<< before updating\n# Ours\n" in connector.show(f"{BRANCH}:README.md")
+    assert "<<<<<<< before updating\n# Ours\n" in connector.show(f"{BRANCH}:docs/update.md")
 
 
 @every_pipeline
@@ -587,13 +587,13 @@ def test_a_second_run_makes_the_same_request_anew(connector: Connector) -> None:
     connector.person(rename)
     connector.run()
     before = connector.commit(BRANCH)
-    connector.person(lambda project: git("checkout", "-q", "HEAD~1", "--", "README.md", cwd=project))
+    connector.person(lambda project: git("checkout", "-q", "HEAD~1", "--", "docs/update.md", cwd=project))
     outcome = connector.run(number="12")
     assert outcome.status == 0, outcome.said
     assert_proposed(connector, outcome)
     assert not outcome.draft
     assert connector.commit(BRANCH) != before
-    assert "<<<<<<<" not in connector.show(f"{BRANCH}:README.md")
+    assert "<<<<<<<" not in connector.show(f"{BRANCH}:docs/update.md")
     requests = [arguments for arguments, *_ in outcome.gh if any(word.startswith("body=") for word in arguments)]
     assert [arguments[2:5] for arguments in requests] == (
         [["--method", "PATCH", "repos/acme/crm/pulls/12"]] if connector.ci == "github" else []
@@ -761,7 +761,7 @@ def test_what_git_shows_of_names_does_not_stop_an_update(connector: Connector) -
 
 @pytest.fixture
 def older(shared: Path, tmp_path: Path, ci: str) -> Connector:
-    """A connector of 1.2.0, whose own jobs bring the working tree."""
+    """A connector of 1.2.0, whose own jobs update it to the working tree."""
 
     def make() -> None:
         updating.history(releases, "v1.999.0")
@@ -1001,7 +1001,7 @@ def test_the_checks_hand_over_lock_files_and_text_alone(connector: Connector) ->
     assert outcome.status == 0, outcome.said
     assert_proposed(connector, outcome)
     assert "evil" not in outcome.body
-    expected = {"docs/operate.md", "docs/deploy.md", "README.md", ".copier-answers.yml", "uv.lock"}
+    expected = {"docs/operate.md", "docs/deploy.md", "docs/update.md", ".copier-answers.yml", "uv.lock"}
     assert set(git("diff", "--name-only", "--no-renames", "main", BRANCH, cwd=connector.origin).split()) == expected
 
 
@@ -1190,23 +1190,22 @@ def test_renovate_updates_the_lock_and_the_owner_s_own_dependencies(rendered: Re
     assert "pyproject.toml" not in [name for rule in config.packageRules for name in rule.matchFileNames or []]
     assert any(matches("pyproject.toml", pattern) for pattern in patterns()["pep621"])
     assert kept_bounds(config) == bounds(project)
-    assert config.lockFileMaintenance.enabled  # which brings fixes of what dependencies need
+    assert config.lockFileMaintenance.enabled  # which updates what dependencies need
 
 
-def test_the_readme_says_how_to_choose(rendered: Rendered) -> None:
+def test_a_page_says_how_to_choose(rendered: Rendered) -> None:
     for ci, file in FILES.items():
-        text = (project_for(rendered, ci) / "README.md").read_text()
-        section = text.split("## Stay current\n")[1].split("\n## ")[0]
+        text = (project_for(rendered, ci) / "docs/update.md").read_text()
         for word in (file, "Renovate", "`enabled` under `copier` in `renovate.json` to `true`", "uvx copier update"):
-            assert word in section
+            assert word in text
     project = project_for(rendered, "none")
-    assert "uvx copier update" in (project / "README.md").read_text()
-    assert "enovate" not in (project / "README.md").read_text()
+    assert "uvx copier update" in (project / "docs/update.md").read_text()
+    assert "enovate" not in (project / "docs/update.md").read_text()
     assert not [name for name in rendering.files(project) if name.endswith(("update.yml", "renovate.json"))]
 
 
 def test_renovate_accepts_the_other_choice(rendered: Rendered, tmp_path: Path) -> None:
-    """`enabled` under `copier` set to true, as the README says: it brings the releases, and nothing else changes."""
+    """`enabled` under `copier` set to true, as the page says: it makes the updates, and nothing else changes."""
     project = shutil.copytree(project_for(rendered, "github"), tmp_path / "project")
     config = project / "renovate.json"
     config.write_text(config.read_text().replace('"enabled": false', '"enabled": true', 1))

@@ -50,7 +50,7 @@ BEFORE = "the-one-before"
 class Target(NamedTuple):
     """What the pipelines of a target may hold, and what its platform answers: globs of commands with their output."""
 
-    releases: str  # the command that brings the new version
+    releases: str  # the command that deploys the new version
     answers: dict[str, str]
     first: dict[str, str] | None = None  # the same while nothing runs; None where a pipeline never is the first
     unready: dict[str, str] | None = None  # the same when it does not get ready, where it is asked

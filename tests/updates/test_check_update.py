@@ -50,7 +50,7 @@ def project(shared: Path, tmp_path: Path) -> Project:
 
     def edited(target: Path) -> None:
         shutil.copytree(get("committed"), target)
-        readme = target / "README.md"
+        readme = target / "docs/update.md"
         readme.write_text("# Ours\n" + readme.read_text().split("\n", 1)[1])
         with (target / "docs/deploy.md").open("a") as guide:
             guide.write("\nOur runbook.\n")
@@ -59,7 +59,7 @@ def project(shared: Path, tmp_path: Path) -> Project:
     def cut_off(target: Path) -> None:
         """Copier has written the new release, and not yet the owner's lines."""
         shutil.copytree(get("edited"), target)
-        for name in (".copier-answers.yml", "README.md", "docs/operate.md"):
+        for name in (".copier-answers.yml", "docs/update.md", "docs/operate.md"):
             shutil.copy2(get("updated") / name, target / name)
         (target / "docs/deploy.md").unlink()
 
@@ -93,7 +93,7 @@ def test_an_update_that_went_well_fits_a_screen(project: Project) -> None:
         "Answers: none changed",
         "Files: 1 added, 1 changed, 1 deleted",
         "  added    docs/operate.md",
-        "  changed  README.md",
+        "  changed  docs/update.md",
         "  deleted  docs/deploy.md",
         "",
         "Nothing is left for you to do.",
@@ -123,7 +123,7 @@ def test_the_same_as_markdown_for_a_request(project: Project) -> None:
         f"Template: `{URL}`",
         "**Answers**: none changed",
         "**Files**: 1 added, 1 changed, 1 deleted",
-        "- added: `docs/operate.md`\n- changed: `README.md`\n- deleted: `docs/deploy.md`",
+        "- added: `docs/operate.md`\n- changed: `docs/update.md`\n- deleted: `docs/deploy.md`",
         "Edits in these that you committed together with a copy or an update cannot be found.",
         "Nothing is left for you to do.\n",
     ]
@@ -263,22 +263,22 @@ def test_a_conflict_until_it_is_resolved(project: Project) -> None:
     folder = project("conflict")
     status, said = check(folder, "--accept=docs/deploy.md")
     assert status == 1
-    sentence = "In conflict: README.md. Keep the right lines, remove the markers, then git add."
+    sentence = "In conflict: docs/update.md. Keep the right lines, remove the markers, then git add."
     assert said.endswith(f"1 thing is left for you to do: 1. {sentence}\n")
 
-    rendering.git("add", "README.md", cwd=folder)
-    assert "1. Conflict markers: README.md. Keep the right lines and remove the markers." in check(folder)[1]
+    rendering.git("add", "docs/update.md", cwd=folder)
+    assert "1. Conflict markers: docs/update.md. Keep the right lines and remove the markers." in check(folder)[1]
 
-    text = (folder / "README.md").read_text()
-    (folder / "README.md").write_text(re.sub(r"<{7}.*?={7}\n(.*?)>{7}[^\n]*\n", r"\1", text, flags=re.DOTALL))
+    text = (folder / "docs/update.md").read_text()
+    (folder / "docs/update.md").write_text(re.sub(r"<{7}.*?={7}\n(.*?)>{7}[^\n]*\n", r"\1", text, flags=re.DOTALL))
     assert check(folder, "--accept=docs/deploy.md")[0] == 1  # the template's side alone was kept
-    assert check(folder, "--accept=docs/deploy.md", "--accept=README.md")[0] == 0
+    assert check(folder, "--accept=docs/deploy.md", "--accept=docs/update.md")[0] == 0
 
 
 def test_a_conflict_that_was_taken_away_but_not_added(project: Project) -> None:
     folder = project("conflict")
-    (folder / "README.md").write_text("# Ours\n")
-    assert "1. Not merged in git's index: README.md. Look at each, then git add." in check(folder)[1]
+    (folder / "docs/update.md").write_text("# Ours\n")
+    assert "1. Not merged in git's index: docs/update.md. Look at each, then git add." in check(folder)[1]
 
 
 def test_markers_that_were_committed_by_a_bot(project: Project) -> None:
@@ -287,7 +287,7 @@ def test_markers_that_were_committed_by_a_bot(project: Project) -> None:
     status, said = check(folder, "--since=HEAD~1")
     assert status == 1
     assert f"{TAG} → {NEXT}" in said
-    assert "Conflict markers: README.md." in said
+    assert "Conflict markers: docs/update.md." in said
 
 
 def test_markers_that_were_there_before_are_the_owner_s(project: Project) -> None:
@@ -307,11 +307,12 @@ def test_rejected_hunks(project: Project, ignored: bool) -> None:
     if ignored:
         (folder / ".git/info/exclude").write_text("*.rej\n")
     assert (
-        "Rejected hunks: README.md.rej, docs/deploy.md.rej. Put each into its file by hand, then delete the .rej file."
+        "Rejected hunks: docs/deploy.md.rej, docs/update.md.rej. "
+        "Put each into its file by hand, then delete the .rej file."
     ) in check(folder)[1]
     for rejected in folder.rglob("*.rej"):
         rejected.unlink()
-    assert check(folder, "--accept=docs/deploy.md", "--accept=README.md")[0] == 0
+    assert check(folder, "--accept=docs/deploy.md", "--accept=docs/update.md")[0] == 0
 
 
 def test_edits_in_a_file_that_the_template_renamed(project: Project) -> None:
@@ -327,10 +328,10 @@ def test_lines_that_an_update_did_not_bring_back_because_it_was_cut_off(project:
     folder = project("cut off")
     status, said = check(folder, "--accept=docs/deploy.md")
     assert status == 1
-    assert "1 thing is left for you to do: 1. Lines of yours are gone: README.md; git diff shows them." in said
-    assert check(folder, "--accept=docs/deploy.md", "--accept=README.md")[0] == 0
+    assert "1 thing is left for you to do: 1. Lines of yours are gone: docs/update.md; git diff shows them." in said
+    assert check(folder, "--accept=docs/deploy.md", "--accept=docs/update.md")[0] == 0
 
-    with (folder / "README.md").open("a") as readme:
+    with (folder / "docs/update.md").open("a") as readme:
         readme.write("# Ours\n")
     assert check(folder, "--accept=docs/deploy.md")[0] == 0
 
@@ -340,7 +341,7 @@ def test_a_shallow_clone_cannot_tell_whose_edits_are_gone(project: Project) -> N
     (folder / ".git/shallow").write_text(rendering.git("rev-parse", "HEAD", cwd=folder) + "\n")
     said = check(folder)[1]
     assert "This clone is shallow, so edits of yours in the deleted files cannot be found." in said
-    assert "1 thing is left for you to do: 1. In conflict: README.md." in said
+    assert "1 thing is left for you to do: 1. In conflict: docs/update.md." in said
 
 
 def test_an_answer_that_an_update_replaced(project: Project) -> None:
@@ -505,7 +506,7 @@ def test_a_version_that_vanishes(repository: Path, tmp_path: Path) -> None:
     status, said = check(folder)
     assert status == 1
     assert re.search(
-        rf"1\. \.copier-answers\.yml has {LATER}-1-g[0-9a-f]+ as _commit, which is no release and can vanish: "
+        rf"1\. \.copier-answers\.yml has {LATER}-1-g[0-9a-f]+ as _commit, which is not a release and can vanish: "
         r"update to a release, copier update --vcs-ref=vX\.Y\.Z\n",
         said,
     )
@@ -517,7 +518,7 @@ def test_a_version_of_a_template_without_tags(project: Project, commit: str) -> 
     folder = project("updated")
     record(folder, _commit=commit)
     assert (
-        f"1. .copier-answers.yml has {commit} as _commit, which is no release, because the template had no tags: "
+        f"1. .copier-answers.yml has {commit} as _commit, which is not a release, because the template had no tags: "
         "whoever publishes it must run there: make tags && git push --tags. Then update again.\n"
     ) in check(folder)[1]
 
@@ -570,10 +571,10 @@ def test_a_project_in_a_folder_of_a_worktree(project: Project, tmp_path: Path) -
     shutil.copytree(tmp_path / "acme-crm", mono / "two", ignore=shutil.ignore_patterns(".git"))
     rendering.git("init", "-q", cwd=mono)
     for folder in ("one", "two"):
-        (mono / folder / "README.md").write_text("# Ours\n")
+        (mono / folder / "docs/update.md").write_text("# Ours\n")
     commit(mono, "start")
     rendering.git("worktree", "add", "-q", str(tmp_path / "tree"), cwd=mono)
-    (tmp_path / "tree/two/README.md").write_text("<<<<<<< a\n=======\n>>>>>>> b\n")
+    (tmp_path / "tree/two/docs/update.md").write_text("<<<<<<< a\n=======\n>>>>>>> b\n")
     (tmp_path / "tree/one/.copier-answers.yml").rename(tmp_path / "tree/one/.copier-answers.crm.yml")
     commit(tmp_path / "tree", "Another name")
     with pytest.MonkeyPatch.context() as patch:
@@ -583,8 +584,8 @@ def test_a_project_in_a_folder_of_a_worktree(project: Project, tmp_path: Path) -
         status, said = check("two", "--since=HEAD~1", cwd=tmp_path / "tree")
     assert status == 1
     assert said.startswith(f"two: {NEXT}, as before")
-    assert "Files: 1 changed changed  README.md\n" in said
-    assert "1. Conflict markers: README.md." in said
+    assert "Files: 1 changed changed  docs/update.md\n" in said
+    assert "1. Conflict markers: docs/update.md." in said
 
 
 def test_of_several_answers_files_the_one_that_changed(project: Project) -> None:
@@ -623,7 +624,7 @@ def test_where_there_is_nothing_to_check(project: Project, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("README.md", "README.md is not an answers file: name the one that Copier wrote."),
+        ("docs/update.md", "docs/update.md is not an answers file: name the one that Copier wrote."),
         ("pyproject.toml", "pyproject.toml is not an answers file: name the one that Copier wrote."),
         ("none.yml", "{folder} has no none.yml: name its answers file, such as .copier-answers.yml."),
     ],

@@ -81,7 +81,7 @@ def test_drift_is_what_the_template_owns(checkouts: Path) -> None:
     shutil.rmtree(project / "tests/test_tools.py", ignore_errors=True)
     (project / "tests/test_tools.py").unlink()
     (project / "NOTES.md").write_text("Ours.\n")
-    for name, line in {"pyproject.toml": "# ours", ".env.example": "OURS=1", "README.md": "Ours."}.items():
+    for name, line in {"pyproject.toml": "# ours", ".env.example": "OURS=1", ".gitignore": "ours/"}.items():
         (project / name).write_text(f"{(project / name).read_text()}\n{line}\n")
     (project / "requirements.lock").write_text("ours==1\n")
     (project / "compose.yaml").write_bytes((project / "compose.yaml").read_bytes().replace(b"\n", b"\r\n"))
@@ -95,11 +95,12 @@ def test_drift_is_what_the_template_owns(checkouts: Path) -> None:
         {"file": "docs/deploy.md", "state": "missing"},
     ]
     (project / "README.md").write_text("Ours alone.\n")
+    (project / "docs/update.md").write_text("Ours alone.\n")
     assert show(project).stdout.splitlines()[-5:] == [
         "",
         "Drift:",
         "  crm: changed Dockerfile",
-        "  crm: changed README.md",
+        "  crm: changed docs/update.md",
         "  crm: missing docs/deploy.md",
     ]
 
@@ -179,7 +180,7 @@ def test_each_bad_file_is_said_and_the_rest_is_shown(checkouts: Path, tmp_path: 
         ),
         "dirty": (
             f"_commit: v1-2-gabc\n_src_path: {URL}\nproject_name: A\nauth_mode: none\nhosting: fly\n",
-            "_commit is v1-2-gabc, which is no release; update it to one.",
+            "_commit is v1-2-gabc, which is not a release; update it to one.",
         ),
     }
     folder = tmp_path / "bad"
@@ -384,7 +385,7 @@ def test_a_template_that_was_published_without_its_tags(checkouts: Path, tmp_pat
     options: list[str | Path] = ["--no-drift", f"--template={repository}", checkouts / "crm"]
     done = show(*options)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"fleet: {str(repository)[:60]}")  # a long path is cut off
+    assert done.stderr.startswith(f"fleet: {str(repository)[:60]}")  # a long path is shortened
     assert done.stderr.endswith(
         ": it has no release tags, so nobody can tell who is behind; whoever publishes it must run "
         "there: make tags && git push --tags\n"

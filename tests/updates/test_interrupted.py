@@ -1,4 +1,4 @@
-"""An update that is killed loses nothing that git cannot bring back, by the commands of docs/updates.md."""
+"""An update that is killed loses nothing that git cannot restore, by the commands of docs/updates.md."""
 
 import os
 import shutil

@@ -1,4 +1,7 @@
-"""A minor release after this one, rehearsed: it renames a file, adds a question and retires a choice."""
+"""A minor release after this one, rehearsed.
+
+It renames a file, adds a question, retires a choice, and changes something beside every room of owners.
+"""
 
 import shutil
 from pathlib import Path
@@ -6,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from ..conftest import TAG, once
-from ..lib import edits, rendering, updating
+from ..lib import edits, rendering, rooms, updating
 from ..lib.rendering import Answers, commit, git, recorded, release
-from .test_updates import known_conflicts
 
 pytestmark = pytest.mark.updates
 
@@ -17,23 +19,24 @@ RETIRED = "railway is retired; answer with its successor: -d hosting=fly"
 QUESTION = """
 team:
   type: str
-  help: Which team answers for it? The README names it.
+  help: Which team answers for it? docs/operations.md names it.
   default: ""
 """
-NAMED = "{% if team %}\n{{ team }} answers for it.\n\n{% endif %}\n## Try it"
+NAMED = "{% if team %}\n{{ team }} answers for it.\n\n{% endif %}\n## Check that it works"
 KEYED: Answers = {"auth_mode": "api-key", "hosting": "compose", "source": "blank", "ci": "gitlab"}
 VERSIONS = [*updating.VERSIONS, TAG]
 
 
 def next_release(repository: Path) -> None:
     """As CONTRIBUTING.md says how to rename a file, add a question and retire a choice."""
+    assert rooms.plant(repository) == rooms.recorded()
     for guide in repository.glob("template/**/docs/connect.md.jinja"):
         guide.rename(guide.with_name("callers.md.jinja"))
     for file in [*repository.glob("template/**/*.jinja"), *repository.glob("hooks/**/*.jinja")]:
         file.write_text(file.read_text().replace("connect.md", "callers.md"))
     with (repository / "copier.yml").open("a", encoding="utf-8") as questions:
         questions.write(QUESTION)
-    edits.replace(repository / "template/README.md.jinja", "## Try it", NAMED)
+    edits.replace(repository / "template/docs/operations.md.jinja", "## Check that it works", NAMED)
     settings = repository / "copier.yml"
     allowed = "{% import 'hooks/answers.jinja' as answers %}"
     allowed += "{{ answers.hosting('railway', auth_mode, headers_names, _copier_conf) }}"
@@ -64,14 +67,14 @@ def test_it_reaches_connectors_of_every_release(repository: Path, tmp_path: Path
     project = connector(repository, tmp_path / "project", version)
     done = rendering.copier("update", "--defaults", cwd=project)
     assert done.returncode == 0, done.stderr
-    assert updating.conflicts(project) == known_conflicts(version, KEYED)
+    assert updating.conflicts(project) == []
     assert recorded(project)["_commit"] == NEXT
     fresh = rendering.render(repository, tmp_path / "fresh", KEYED)
-    edits.edit(fresh)
+    edits.edit(fresh, version)
     assert set(updating.files(project)) == set(updating.files(fresh))
     assert not (project / "docs/connect.md").exists()
     assert (project / "docs/callers.md").read_bytes() == (fresh / "docs/callers.md").read_bytes()
-    assert (project / "README.md").read_text() == (fresh / "README.md").read_text()
+    assert (project / "docs/operations.md").read_bytes() == (fresh / "docs/operations.md").read_bytes()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -79,12 +82,12 @@ def test_a_new_question_changes_nothing_until_it_is_answered(repository: Path, t
     project = connector(repository, tmp_path / "project", version)
     assert rendering.copier("update", "--defaults", cwd=project).returncode == 0
     assert recorded(project)["team"] == ""
-    assert "answers for it." not in (project / "README.md").read_text()
+    assert "answers for it." not in (project / "docs/operations.md").read_text()
     commit(project, "update")
     done = rendering.copier("update", "--defaults", "--vcs-ref=:current:", "-d", "team=Platform", cwd=project)
     assert done.returncode == 0, done.stderr
     assert updating.conflicts(project) == []
-    assert "\n\nPlatform answers for it.\n\n## Try it\n" in (project / "README.md").read_text()
+    assert "\n\nPlatform answers for it.\n\n## Check that it works\n" in (project / "docs/operations.md").read_text()
 
 
 def versions_with(question: str, value: str) -> list[str]:

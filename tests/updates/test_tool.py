@@ -5,6 +5,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import jinja2
 import pytest
 
 from ..docs.test_docs import URL, blocks, shell
@@ -30,6 +31,40 @@ def test_it_is_run_by_uvx_as_the_documents_say(tmp_path: Path) -> None:
     uvx, source = f"{Path(sys.executable).with_name('uv')} tool run", f"file://{repository}@v1000.0.0"
     command = command.replace("uvx", uvx).replace(URL, source).replace(" check", " check --help")
     assert shell(command, tmp_path).startswith("usage: mcp-connector check ")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/update.md"])
+def test_it_is_run_by_uvx_as_a_connector_says(tmp_path: Path, page: str) -> None:
+    """From the template that the connector was made from, in the release that it has."""
+    repository = rendering.snapshot(tmp_path / "template", "v1000.0.0")
+    project = rendering.render_here(repository, tmp_path / "project", {"auth_mode": "none", "hosting": "fly"})
+    (repository / "mcp_connector/command.py").write_text("raise SystemExit('not released')")
+    rendering.commit(repository, "Work in progress")
+    [command] = {block for block in blocks((project / page).read_text()) if block.startswith("uvx --from")}
+    command = f"{Path(sys.executable).with_name('uv')} tool run{command.removeprefix('uvx').rstrip()} --help"
+    assert shell(command, project).startswith("usage: mcp-connector check ")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "named"),
+    [
+        ("https://git.example.com/acme/template.git", "git+https://git.example.com/acme/template.git"),
+        ("https://ada:secret@git.example.com/acme/template.git", "git+https://git.example.com/acme/template.git"),
+        ("ssh://git@git.example.com/acme/template.git", "git+ssh://git@git.example.com/acme/template.git"),
+        ("git@git.example.com:acme/template", "git+ssh://git@git.example.com/acme/template"),
+        ("gh:acme/template", "git+https://github.com/acme/template.git"),
+        ("gl:acme/template.git", "git+https://gitlab.com/acme/template.git"),
+        ("git+https://git.example.com/acme/template", "git+https://git.example.com/acme/template"),
+        ("/srv/template", "git+file:///srv/template"),
+    ],
+)
+def test_every_form_of_the_template_s_address_is_one_that_uvx_takes(recorded: str, named: str) -> None:
+    text = (rendering.ROOT / "hooks/tool.jinja").read_text() + "{{ command('check') }}"
+    environment = jinja2.Environment(extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"])
+    said = environment.from_string(text).render(
+        _copier_answers={"_src_path": recorded}, _copier_conf={"answers_file": ".copier-answers.yml"}
+    )
+    assert said.startswith(f'uvx --from "{named}@$(sed ')
 
 
 def tool(site: Path, *arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:

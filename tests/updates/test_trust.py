@@ -13,7 +13,7 @@ from ..lib.rendering import recorded, release
 NEXT = "v1000.1.0"
 GIVEN = {"project_name": "Acme CRM", "auth_mode": "none", "hosting": "compose", "source": "rest-api", "ci": "none"}
 DATA = [f"--data={name}={value}" for name, value in GIVEN.items()]
-README = rendering.TEMPLATE / "README.md.jinja"
+DOCUMENT = rendering.TEMPLATE / "docs/update.md.jinja"
 SEEDS = [
     "src/acme_crm/tools/__init__.py",
     "src/acme_crm/upstream.py",
@@ -28,9 +28,9 @@ def repository(template: Path, tmp_path: Path) -> Path:
     return shutil.copytree(template, tmp_path / "template")
 
 
-def add_to_readme(repository: Path, line: str) -> None:
-    with (repository / README.relative_to(rendering.ROOT)).open("a", encoding="utf-8") as readme:
-        readme.write(f"\n{line}\n")
+def add_to_a_document(repository: Path, line: str) -> None:
+    with (repository / DOCUMENT.relative_to(rendering.ROOT)).open("a", encoding="utf-8") as document:
+        document.write(f"\n{line}\n")
 
 
 # ---------------------------------------------------------------------------------------------------------------- trust
@@ -58,18 +58,18 @@ def test_a_copy_that_needs_trust_would_be_refused(repository: Path, tmp_path: Pa
 
 
 def test_the_latest_release_is_what_is_copied(repository: Path, tmp_path: Path) -> None:
-    add_to_readme(repository, "Not released.")
+    add_to_a_document(repository, "Not released.")
     rendering.git("commit", "-q", "-a", "-m", "Work in progress", cwd=repository)
     project = rendering.render(repository, tmp_path / "project", GIVEN)
-    assert "Not released." not in (project / "README.md").read_text(encoding="utf-8")
+    assert "Not released." not in (project / "docs/update.md").read_text(encoding="utf-8")
     assert recorded(project)["_commit"] == TAG
 
 
 def test_work_in_progress_is_copied_on_request(repository: Path, tmp_path: Path) -> None:
-    add_to_readme(repository, "Not even committed.")
+    add_to_a_document(repository, "Not even committed.")
     done = rendering.copier("copy", "--defaults", "--vcs-ref=HEAD", *DATA, repository, tmp_path / "project")
     assert done.returncode == 0
-    assert "Not even committed." in (tmp_path / "project/README.md").read_text(encoding="utf-8")
+    assert "Not even committed." in (tmp_path / "project/docs/update.md").read_text(encoding="utf-8")
 
 
 def test_a_repository_is_copied_by_its_url(template: Path, tmp_path: Path) -> None:
@@ -172,8 +172,8 @@ def project(repository: Path, tmp_path: Path) -> Path:
 
 
 def test_an_update_brings_the_template_s_changes_and_leaves_the_owner_s_files(repository: Path, project: Path) -> None:
-    add_to_readme(repository, "Since 1.1.")
-    folder = next(path for path in (repository / "template").iterdir() if "'rest-api'" in path.name)
+    add_to_a_document(repository, "Since 1.1.")
+    folder = next(path for path in (repository / "template").iterdir() if "only.rest_api" in path.name)
     owned = ("tools", "upstream.py", "stand_in.py", "test_tools.py.jinja")
     seeds = [path for path in folder.rglob("*") if path.is_file() and {path.name, path.parent.name} & set(owned)]
     assert len(seeds) >= len(SEEDS)
@@ -185,11 +185,11 @@ def test_an_update_brings_the_template_s_changes_and_leaves_the_owner_s_files(re
     done = rendering.copier("update", "--defaults", cwd=project)
     assert done.returncode == 0, done.stderr
 
-    assert "Since 1.1." in (project / "README.md").read_text(encoding="utf-8")
+    assert "Since 1.1." in (project / "docs/update.md").read_text(encoding="utf-8")
     assert recorded(project)["_commit"] == NEXT
     rendering.git("add", "-A", cwd=project)
     changed = rendering.git("diff", "--name-only", "HEAD", cwd=project).splitlines()
-    assert changed == [".copier-answers.yml", "README.md"]
+    assert changed == [".copier-answers.yml", "docs/update.md"]
     assert not (project / "src/acme_crm/stand_in.py").exists()
 
 
@@ -208,4 +208,4 @@ def test_names_stay_when_the_project_is_renamed(repository: Path, project: Path)
         "acme_crm",
         "acme-crm",
     ]
-    assert (project / "README.md").read_text(encoding="utf-8").startswith("# Bolt\n")
+    assert (project / ".env.example").read_text(encoding="utf-8").startswith("# Settings of Bolt.")

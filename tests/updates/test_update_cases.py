@@ -19,7 +19,7 @@ pytestmark = pytest.mark.updates
 
 NEXT = "v1000.1.0"
 GIVEN: Answers = {"auth_mode": "none", "hosting": "compose", "source": "blank", "ci": "none"}
-README = "template/README.md.jinja"
+PAGE_OF_IT = "template/docs/update.md.jinja"
 PAGE = updating.PAGE.read_text()
 CASES = {
     "a file that the template renamed takes the owner's edits with it": (
@@ -28,13 +28,13 @@ CASES = {
     "a file that came with an answer goes with it, and the owner's edits too": (
         "test_update_cases.test_edits_in_a_file_that_went_with_an_answer_are_reported"
     ),
-    "an answer that is no choice any more is replaced": "test_check_update.test_an_answer_that_an_update_replaced",
+    "an answer that is not a choice any more is replaced": "test_check_update.test_an_answer_that_an_update_replaced",
     "an answer makes another invalid": (
         "test_update_cases.test_an_answer_that_makes_a_decision_invalid_is_refused_and_nothing_changes"
     ),
     "a rendered secret overwrites the real one": "test_render.test_what_git_ignores_is_never_rendered",
     "an answer edited by hand does nothing": "test_check_update.test_an_answer_edited_by_hand",
-    "a conflict is no error to Copier": "test_check_update.test_a_conflict_until_it_is_resolved",
+    "Copier does not report a conflict as an error": "test_check_update.test_a_conflict_until_it_is_resolved",
     "a new question without a default": "test_update_cases.test_every_question_since_the_first_release_has_a_default",
     "a file becomes a folder": "test_update_cases.test_no_path_was_ever_a_file_and_a_folder",
     "what Copier refuses": "test_update_cases.test_an_update_that_cannot_be_made_changes_nothing",
@@ -123,11 +123,11 @@ def test_an_answer_that_makes_a_decision_invalid_is_refused_and_nothing_changes(
 
 def test_a_file_of_secrets_stays_as_it_is(repository: Path, project: Path) -> None:
     (project / ".env").write_text("UPSTREAM_TOKEN=secret\n")
-    edits.replace(repository / README, "## Try it", "## Try it now")
+    edits.replace(repository / PAGE_OF_IT, "# Stay current\n", "# Stay current now\n")
     release(repository, NEXT)
     assert update(project).returncode == 0
     assert (project / ".env").read_text() == "UPSTREAM_TOKEN=secret\n"
-    assert status(project) == [".copier-answers.yml", "README.md"]
+    assert status(project) == [".copier-answers.yml", "docs/update.md"]
 
 
 def test_every_question_since_the_first_release_has_a_default() -> None:
@@ -317,14 +317,14 @@ def test_where_and_how_a_project_lies_is_no_matter(
     repository: Path, project: Path, tmp_path: Path, lying: Callable[[Path, Path], Path]
 ) -> None:
     here = lying(project, tmp_path / "elsewhere")
-    edits.replace(repository / README, "## Try it", "## Try it now")
+    edits.replace(repository / PAGE_OF_IT, "# Stay current\n", "# Stay current now\n")
     release(repository, NEXT)
     done = update(here)
     assert done.returncode == 0, done.stderr
     prefix = git("rev-parse", "--show-prefix", cwd=here)
-    assert status(here) == [f"{prefix}{name}" for name in (".copier-answers.yml", "README.md")]
-    assert "## Try it now" in (here / "README.md").read_text()
-    assert b"\r" not in (here / "README.md").read_bytes()
+    assert status(here) == [f"{prefix}{name}" for name in (".copier-answers.yml", "docs/update.md")]
+    assert "# Stay current now" in (here / "docs/update.md").read_text()
+    assert b"\r" not in (here / "docs/update.md").read_bytes()
     if (here / "run.sh").exists():
         assert os.access(here / "run.sh", os.X_OK)
         assert (here / "docs/start.md").is_symlink()
@@ -387,7 +387,7 @@ def test_what_every_release_needs_of_copier_is_said() -> None:
 
 
 def test_a_misspelt_name_stops_the_render(repository: Path, tmp_path: Path) -> None:
-    edits.replace(repository / README, "## Try it", "## Try {{ projekt_name }}")
+    edits.replace(repository / PAGE_OF_IT, "# Stay current", "# Stay {{ projekt_name }}")
     release(repository, NEXT)
     done = rendering.copier("copy", "--defaults", *rendering.data(GIVEN), repository, tmp_path / "project")
     assert done.returncode != 0

@@ -1,4 +1,4 @@
-"""An update brings what a fresh render has, and keeps what is the owner's."""
+"""An update adds what a fresh render has, and keeps what is the owner's."""
 
 import itertools
 import shutil
@@ -76,7 +76,7 @@ def cases(chosen: Callable[[str], list[Answers]], *all_of: str) -> list[Paramete
 
 
 def content(project: Path) -> dict[str, list[bytes]]:
-    """Every file with its lines, whatever their order: where in a list an owner's line stands is no matter."""
+    """Every file with its lines, whatever their order: where in a list an owner's line stands does not matter."""
     return {name: sorted(data.splitlines()) for name, data in files(project).items()}
 
 
@@ -102,12 +102,8 @@ def test_what_owners_change_is_kept_without_a_conflict_and_a_second_update_chang
     owned = {name: lines for name, lines in content(project).items() if name.startswith(SEEDS)}
     rendering.commit(project, "ours")
     updating.update(project)
-    if known := known_conflicts(version, answers):
-        assert updating.conflicts(project) == known
-        return
     assert updating.conflicts(project) == []
-    fresh = {**content(edited(rendered(answers), tmp_path / "fresh")), **owned}
-    assert content(project) == fresh
+    assert content(project) == {**content(edited(rendered(answers), tmp_path / "fresh", version)), **owned}
     rendering.commit(project, "update")
     updating.update(project)
     assert rendering.git("status", "--porcelain", cwd=project) == ""
@@ -119,27 +115,56 @@ def test_what_owners_change_and_what_a_release_changes_are_never_the_same_lines(
 ) -> None:
     old = released(version, answers)
     ours = edited(old, tmp_path / "ours")
-    clashes = {name for name in clashing(ours, old, rendered(answers)) if not name.startswith(SEEDS)}
-    assert sorted(clashes) == known_conflicts(version, answers)
+    assert (clashing(ours, old, rendered(answers)), gone(ours, old, rendered(answers))) == ([], [])
 
 
-def known_conflicts(version: str, answers: Answers) -> list[str]:
-    """Where an old release left no room for the owner's lines; the changelog says what to do."""
-    checked = answers["source"] == "rest-api" or answers["auth_mode"] not in {"none", "headers"}  # by readiness
-    route = version in {"v0.1.0", "v0.2.0"} and checked
-    ignored = version == "v0.2.0" and answers["auth_mode"] == "oauth-proxy"
-    return [".gitignore"] * ignored + ["src/acme_crm/app.py"] * route
+@pytest.mark.parametrize("version", updating.VERSIONS)
+def test_what_does_not_survive_is_what_conflicts_toml_says(
+    released: Released, rendered: Rendered, tmp_path: Path, version: str
+) -> None:
+    """Each of these edits alone; in at least one combination it does not."""
+    said = {row["edit"]: row for row in edits.CONFLICTS if version in row["releases"]}
+    seen: dict[str, tuple[set[str], set[str]]] = {name: (set(), set()) for name in said}
+    for answers in sample(version):
+        old, new = released(version, answers), rendered(answers)
+        for change in edits.edits_of(version):
+            if change.__name__ in said:
+                ours = shutil.copytree(old, tmp_path / rendering.label(answers) / change.__name__)
+                change(ours)
+                conflicts, lost = seen[change.__name__]
+                conflicts.update(clashing(ours, old, new))
+                lost.update(gone(ours, old, new))
+    assert seen == {name: (set(row.get("files", [])), set(row.get("gone", []))) for name, row in said.items()}
 
 
-def edited(project: Path, target: Path) -> Path:
-    """A copy of a connector, with what owners change."""
+def test_each_row_of_conflicts_toml_names_an_edit_its_releases_and_a_reason() -> None:
+    for row in edits.CONFLICTS:
+        assert set(row["releases"]) <= set(updating.VERSIONS)
+        assert row["edit"] in {change.__name__ for change in edits.EDITS_OF_1}
+        assert row["reason"]
+
+
+def edited(project: Path, target: Path, version: str = "") -> Path:
+    """A copy of a connector, with what owners change; as in this release, if one is given."""
     shutil.copytree(project, target)
-    edits.edit(target)
+    edits.edit(target, version)
     return target
 
 
-def clashing(ours: Path, old: Path, new: Path) -> Iterator[str]:
+def gone(ours: Path, old: Path, new: Path) -> list[str]:
+    """Files that a release removes, and that owners had changed."""
+    before, after = rendering.files(old), rendering.files(new)
+    return [
+        name for name, data in rendering.files(ours).items() if name not in after and data != before.get(name, data)
+    ]
+
+
+def clashing(ours: Path, old: Path, new: Path) -> list[str]:
     """Files in which both changed the same lines: merged as Copier merges them, which is a hundred times faster."""
+    return [name for name in clashes(ours, old, new) if not name.startswith(SEEDS)]
+
+
+def clashes(ours: Path, old: Path, new: Path) -> Iterator[str]:
     for name in rendering.files(new):
         sides = [folder / name for folder in (ours, old, new)]
         if name == ".copier-answers.yml" or not all(side.exists() for side in sides):
@@ -183,7 +208,7 @@ def test_what_owners_change_and_what_an_answer_changes_are_never_the_same_lines(
         if label not in ours:
             ours[label] = edited(rendered(old), tmp_path / label)
         for name in clashing(ours[label], rendered(old), rendered(new)):
-            assert name.startswith(SEEDS) or (name == STORE and old["auth_mode"] == "oauth-proxy"), (name, old, new)
+            assert (name, old["auth_mode"]) == (STORE, "oauth-proxy"), (name, old, new)
 
 
 def some_changes() -> Iterator[tuple[Answers, Answers]]:
@@ -207,7 +232,11 @@ def test_a_changed_answer_leaves_what_a_fresh_render_has_and_the_owner_s(
     came = {name for name in {*edits.VARIABLE, *(file for file, *_ in edits.SIZE)} if old["hosting"] != new["hosting"]}
     came |= {name for name in edits.STEP if old["ci"] != new["ci"]}
     fresh |= {name: lines for name, lines in content(rendered(new)).items() if name in came}
-    assert content(project) == fresh
+    # And what the owner wrote beside them stayed.
+    beside = {file for file, _ in edits.OVERRIDES.values()}
+    assert {name: lines for name, lines in content(project).items() if name not in beside} == {
+        name: lines for name, lines in fresh.items() if name not in beside
+    }
 
 
 @pytest.mark.parametrize(("old", "new"), list(itertools.permutations(rendering.choices("source"), 2)))

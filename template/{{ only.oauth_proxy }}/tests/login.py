@@ -1,4 +1,4 @@
-"""A client that registers itself, and a person who logs in and agrees to what pages ask."""
+"""A client that registers itself, and a user who logs in and agrees to what pages ask."""
 
 import json
 import re
@@ -69,7 +69,7 @@ def exchange(http: httpx2.Client, client_id: str, code: str, verifier: str) -> h
 
 
 def log_in(origin: str, scope: str = "read write", person: str = "alice") -> dict[str, Any]:
-    """The tokens of a new client that a person let in."""
+    """The tokens of a new client that a user let in."""
     with httpx2.Client(base_url=origin) as http, httpx2.Client() as browser:
         client_id = register(http).raise_for_status().json()["client_id"]
         verifier = secrets.token_urlsafe(48)

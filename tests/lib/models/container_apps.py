@@ -26,7 +26,7 @@ def faults(data: object, model: str = "ContainerApp", path: str = "") -> Iterato
     attributes: dict[str, dict[str, str]] = cls._attribute_map
     validation: dict[str, dict[str, Any]] = getattr(cls, "_validation", {})
     if not isinstance(data, dict):
-        yield f"{path or 'the file'} is no mapping"
+        yield f"{path or 'the file'} is not a mapping"
         return
     flat = dict(flattened(data, {entry["key"] for entry in attributes.values()}))
     for name, entry in attributes.items():
@@ -60,13 +60,13 @@ def typed(value: object, kind: str, path: str) -> Iterator[str]:
             for index, item in enumerate(value):
                 yield from typed(item, kind[1:-1], f"{path}[{index}]")
         else:
-            yield f"{path} is no list"
+            yield f"{path} is not a list"
     elif kind.startswith("{"):
         if isinstance(value, dict):
             for key, item in value.items():
                 yield from typed(item, kind[1:-1], f"{path}[{key}]")
         else:
-            yield f"{path} is no mapping"
+            yield f"{path} is not a mapping"
     elif kind in SIMPLE:
         if not isinstance(value, SIMPLE[kind]) or (isinstance(value, bool) and kind != "bool"):
             yield f"{path} is {value!r}, no {kind}"

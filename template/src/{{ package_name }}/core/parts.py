@@ -68,7 +68,7 @@ class AuthMode(Protocol):
         """Add subcommands, as argparse has them."""
 
     def probes(self) -> Mapping[str, Callable[[str], object]]:
-        """What `smoke` checks besides, each given the URL. Raises NotReady."""
+        """What else `smoke` checks, each given the URL. Raises NotReady."""
 
 
 @dataclass(frozen=True, kw_only=True)

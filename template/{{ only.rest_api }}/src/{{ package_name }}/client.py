@@ -26,7 +26,7 @@ RETRIED = 8.0  # seconds in which another attempt may begin: with a last wait an
 LIMITS = httpx2.Limits(max_connections=50, max_keepalive_connections=20)
 UNPROXIED = ("all://*localhost", "all://127.0.0.0/8", "all://[::1]")  # this machine, whatever HTTP_PROXY says
 ATTEMPTS = 3
-LONGEST_WAIT = 5.0  # seconds between two attempts; an API that asks for more is left alone
+LONGEST_WAIT = 5.0  # seconds between two attempts; an API that asks for more is not asked again
 MAX_URL = 8_000  # bytes of a path and its parameters; servers take no more
 MAX_ANSWER = 8 * 1024 * 1024  # bytes
 IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}  # RFC 9110 §9.2.2: only these are sent again
@@ -117,7 +117,7 @@ class Client:
                 return await read(answer.headers, content)
         except Unusable as error:
             upstream_unusable(error.why)
-            remedy = error.remedy if repeatable else DOUBT  # after a write, to ask once more is no remedy
+            remedy = error.remedy if repeatable else DOUBT  # after a write, asking once more does not help
             raise UpstreamError(f"The answer of the upstream API cannot be used: {error.why}. {remedy}") from error
         secrets = {word for value in credentials.values() for word in value.split() if len(word) > 3}
         said = reason(answer.headers, content, secrets)

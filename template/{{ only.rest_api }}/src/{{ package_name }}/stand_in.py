@@ -1,4 +1,4 @@
-"""A small API in memory that stands in for the real one in `dev` and in the tests. Yours, like `upstream.py`."""
+"""A small API in memory that replaces the real one in `dev` and in the tests. Yours, like `upstream.py`."""
 
 from starlette.applications import Starlette
 from starlette.requests import Request

@@ -171,7 +171,7 @@ def bound(name: str, port: int) -> list[socket.socket]:
     Where this machine lacks one of both, the other is enough.
 
     Raises:
-        CannotListen: An address cannot be used, or there is none.
+        CannotListen: An address cannot be used, or the host has no address.
     """
     sockets: list[socket.socket] = []
     absent: OSError | None = None

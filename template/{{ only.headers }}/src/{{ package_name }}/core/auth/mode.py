@@ -28,7 +28,7 @@ def stand_in(_: Set[str]) -> Mapping[str, str]:
 
 
 def add_commands(_: Any) -> None:
-    """There are none."""
+    """This mode has no commands."""
 
 
 def probes() -> Mapping[str, Callable[[str], object]]:

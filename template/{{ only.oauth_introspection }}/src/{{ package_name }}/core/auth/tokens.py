@@ -102,7 +102,7 @@ class Verifier:
         elif time.monotonic() < self._bad.get(digest, float("-inf")):
             self._bad.move_to_end(digest)
             return None
-        if digest not in self._asking:  # however many calls bring the same token at once, the issuer is asked once
+        if digest not in self._asking:  # however many calls send the same token at once, the issuer is asked once
             self._asking[digest] = asyncio.create_task(self._ask(digest, token, address(scope or {})))
             self._asking[digest].add_done_callback(seen)
         try:

@@ -47,7 +47,7 @@ class Lines:
         """A place for a question of this address, as soon as it is its turn.
 
         Raises:
-            LineFull: There is none.
+            LineFull: The line is full.
         """
         line = self._lines.setdefault(who, Line())
         if line.length >= LONGEST:

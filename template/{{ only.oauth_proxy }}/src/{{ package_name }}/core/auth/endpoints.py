@@ -106,7 +106,7 @@ class Guard:
         """The request and its body, with parameters that FastMCP and the SDK can use.
 
         Raises:
-            Fault: There are none.
+            Fault: The parameters cannot be used.
         """
         kind = Headers(scope=scope).get("content-type", "").lower()
         if kind.startswith("multipart/"):
@@ -125,8 +125,8 @@ class Guard:
     def parameters(self, text: bytes) -> dict[str, str]:
         """The parameters of a query or a form. Scopes that this connector does not know are left out.
 
-        RFC 6749 §3.3 lets it ignore them, and many clients ask for `openid` or `profile` whatever is offered. Where
-        it knows none, it is as if the client had asked for none, and gets the default.
+        RFC 6749 §3.3 lets it ignore them, and many clients ask for `openid` or `profile` whatever is offered. If
+        it has none of them, it is as if the client had asked for none, and gets the default.
         """
         try:
             pairs = parse_qsl(text.decode(errors="replace"), keep_blank_values=True, max_num_fields=100)
@@ -163,7 +163,7 @@ def check_url(name: str, value: str) -> None:
 
 
 def check_part(part: str) -> None:
-    """Refuse a part of a JWT that no parser should see: what is nested too deep is no error to it, but a crash."""
+    """Refuse a part of a JWT that no parser should see: for it, deep nesting is not an error, but a crash."""
     try:
         measure(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     except ValueError:

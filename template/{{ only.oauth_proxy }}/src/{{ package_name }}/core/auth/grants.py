@@ -50,7 +50,7 @@ class Once(IssuerClient):
 
 
 class Grants(AsyncOAuth2Client):
-    """Asks for tokens. What is not about the login itself, such as a wrong client secret, is no reason to end it."""
+    """Asks for tokens. What is not about the login itself, such as a wrong client secret, does not end it."""
 
     def __init__(self, settings: Settings, store: Store, down: dict[str, tuple[str, float]]) -> None:
         secret = settings.oauth_client_secret.get_secret_value()
@@ -63,10 +63,10 @@ class Grants(AsyncOAuth2Client):
 
         Raises:
             OAuthError: The code or refresh token is not good.
-            IssuerUnavailable: There are none now, or no room for them.
+            IssuerUnavailable: It does not answer now, or the store has no room.
             ValueError: The ID token that came with them is of another login.
         """
-        async with self.store.room():  # what a code or a refresh token brings could not be had again
+        async with self.store.room():  # what a code or a refresh token returns cannot be requested again
             try:
                 answer = await super()._request_token(url, data)
             except OAuthError as error:

@@ -15,7 +15,7 @@ GRACE = 30  # seconds in which the same may come again, unanswered: longer than 
 
 
 class Login(BaseModel):
-    """A login of a person with a client."""
+    """A login of a user with a client."""
 
     client_id: str
     tokens: str

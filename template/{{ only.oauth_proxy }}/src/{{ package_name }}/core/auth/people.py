@@ -1,4 +1,4 @@
-"""The identity provider: where people log in, and who the person behind one of its tokens is."""
+"""The identity provider: where people log in, and which user one of its tokens is for."""
 
 import asyncio
 import hashlib
@@ -18,7 +18,7 @@ from .state import unavailable
 
 logger = logging.getLogger(__name__)
 
-KNOWN = 3600.0  # seconds for which a person is let in while the identity provider cannot be asked
+KNOWN = 3600.0  # seconds for which a user is let in while the identity provider cannot be asked
 REMEMBERED = 4096  # people; of more, those not seen for longest are forgotten
 CLAIMS = TypeAdapter(dict[str, Any])
 
@@ -75,7 +75,7 @@ class IdentityProvider(TokenVerifier):
             self._asked[digest] = asyncio.create_task(self._name(token, digest))
             self._asked[digest].add_done_callback(lambda task: self._answered(digest, task))
         try:
-            return await asyncio.shield(self._asked[digest])  # whoever leaves does not take the others' answer along
+            return await asyncio.shield(self._asked[digest])  # whoever leaves does not end the others' wait
         except IssuerUnavailable as error:
             if known and age < KNOWN:
                 return known.access
@@ -118,7 +118,7 @@ class IdentityProvider(TokenVerifier):
 def may_call(claims: Mapping[str, Any], allowed: tuple[str, ...], domain_claim: str = "") -> bool:
     """Whether OAUTH_ALLOWED_USERS names this person: by subject, verified e-mail address or domain, or all of them.
 
-    An address that the identity provider has not verified is whatever the person typed. Its domain says who has the
+    An address that the identity provider has not verified is whatever the user typed. Its domain says who has the
     mailbox; where accounts belong to organisations, OAUTH_DOMAIN_CLAIM says which.
     """
     # OpenID Connect names people by `sub`, GitHub by a number. Both are compared as they are, the rest in any case.

@@ -47,7 +47,7 @@ class Store(BaseWrapper):
 
     Names of entries and the key that seals them depend on STATE_KEY and PUBLIC_URL, so connectors that share both a
     store and its key do not find each other's entries. What is kept is sealed together with its name: a login that is
-    copied to another's place is no login.
+    copied to another's place cannot be read.
     """
 
     def __init__(self, key_value: AsyncKeyValue, state_key: bytes, public_url: str) -> None:

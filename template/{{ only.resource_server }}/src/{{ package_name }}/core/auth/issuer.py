@@ -46,7 +46,7 @@ class IssuerClient(httpx2.AsyncClient):
         """The answer, as a whole.
 
         Raises:
-            httpx2.TransportError: There is none, or there was none a moment ago.
+            httpx2.TransportError: The issuer does not answer, or did not a moment ago.
         """
         host = request.url.netloc.decode()
         why, until = self._down.get(host, ("", 0.0))

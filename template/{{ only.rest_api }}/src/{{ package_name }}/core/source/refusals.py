@@ -16,7 +16,7 @@ from .watch import Path, template
 LATER = {408, 425, 429, 502, 503, 504}  # the same request may succeed if it is sent again
 BUSY = {408, 423, 425, 429}  # so waiting helps, even where the API does not say how long
 FINAL = {401, 404, 407, 410}  # waiting does not help, whatever the headers say
-PATIENCE = 15 * 60  # seconds that a person waits; what takes longer is for later
+PATIENCE = 15 * 60  # seconds that a user waits; what takes longer is for later
 LONGEST_WAIT = 30 * 24 * 3600.0  # seconds that an API may ask to wait
 QUOTA = re.compile(r"\b(?:r|remaining)\s*=\s*0\b(?:[^\"]*?\b(?:t|reset)\s*=\s*(\d+))?")  # an empty one in `RateLimit`
 DURATION = re.compile(r"(?=\d)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
@@ -26,7 +26,7 @@ MAX_REASON = 300  # characters of the API's own words
 LONGEST = 2_000  # characters of them that are looked at
 # Where APIs put the reason of an error (RFC 9457 §3.1, RFC 6749 §5.2, and what is usual), and the name of a field.
 REASONS = ("detail", "error_description", "message", "error_message", "msg", "error", "title", "reason")
-MORE = ("errors", "details")  # of single fields, or what is behind the reason
+MORE = ("errors", "details")  # of single fields, or details of the reason
 FIELDS = ("field", "loc", "param", "parameter", "property", "attribute")
 LINKS = re.compile(
     r"!?\[([^][]*)\]\([^()]*\)"  # Markdown's, of which the text stays
@@ -39,10 +39,10 @@ MARKUP = str.maketrans({"[": "(", "]": ")", "<": "(", ">": ")", "`": "'", '"': "
 DOUBT = "The change may have been made or not: read the record before you try again."
 OWNER = "The owner of this connector must"
 WORDS = {
-    401: ("refuses the credential", "Do not try again: a person must check it."),
-    402: ("asks for a payment", "Do not try again: a person must check the account."),
-    403: ("does not allow this", "Do not try again: a person must check what the credential may do."),
-    407: ("is behind a proxy that refuses the credential", "Do not try again: a person must check it."),
+    401: ("refuses the credential", "Do not try again: the maintainer must check it."),
+    402: ("asks for a payment", "Do not try again: the maintainer must check the account."),
+    403: ("does not allow this", "Do not try again: the maintainer must check what the credential may do."),
+    407: ("is behind a proxy that refuses the credential", "Do not try again: the maintainer must check it."),
     406: ("does not answer with JSON", f"{OWNER} check UPSTREAM_URL."),
     **dict.fromkeys((409, 412), ("reports a conflict", "Read the record again before you try again.")),
     **dict.fromkeys((413, 414), ("finds the request too large", "Send less.")),
@@ -137,7 +137,7 @@ def date(value: str) -> datetime:
 
 
 def advice(seconds: float) -> str:
-    """When to try again, as a person counts."""
+    """When to try again, in words."""
     whole = max(1, math.ceil(seconds))
     if whole <= 90:
         return f"Try again in {whole} second{'s' if whole > 1 else ''}."
