@@ -43,6 +43,14 @@ STEP = {
 }
 # For each target, a variable of the owner's.
 VARIABLE = {row["file"]: row["lines"] for row in (homes.expected(target)["variable"] for target in homes.targets())}
+# How many run at least: the same.
+COUNTS = [
+    ("service.yaml", 'minScale: "0"', 'minScale: "1"'),
+    ("render.yaml", "numInstances: 1", "numInstances: 3"),
+    ("fly.toml", "auto_start_machines = true\n", "auto_start_machines = true\nmin_machines_running = 2\n"),
+    ("deploy/base/connector.yaml", "minReplicas: 2", "minReplicas: 3"),
+    ("containerapp.yaml", "minReplicas: 1", "minReplicas: 2"),
+]
 TRUSTED = """\
 COPY certificates/ /usr/local/share/ca-certificates/
 RUN update-ca-certificates
@@ -251,9 +259,10 @@ def add_a_step(project: Path) -> None:
             insert(project / file, step)
 
 
-def keep_machines_running(project: Path) -> None:
-    if (project / "fly.toml").exists():
-        insert(project / "fly.toml", "min_machines_running = 2", after="auto_start_machines")
+def keep_more_running(project: Path) -> None:
+    for file, old, new in COUNTS:
+        if (project / file).exists():
+            replace(project / file, old, new)
 
 
 def expose_a_header(project: Path) -> None:
@@ -391,7 +400,7 @@ SHARED: list[Edit] = [
     release_a_version,
     set_a_variable,
     resize_and_move,
-    keep_machines_running,
+    keep_more_running,
     add_a_step,
     expose_a_header,
     add_a_script,

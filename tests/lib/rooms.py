@@ -90,28 +90,27 @@ def plant(repository: Path) -> dict[str, set[Room]]:
                 continue
             text = lines(source)
             places = {room: list(around(text, room)) for room in rooms}
+            inside = {at for found in places.values() for start, end in found for at in range(start + 1, end + 1)}
+            beside = {at for found in places.values() for start, end in found for at in (start, end + 1)} - inside
             mark = "//" if file.endswith(".ts") else "#"
-            for number, indent in sorted({place for found in places.values() for place in found}, reverse=True):
-                text.insert(number, f"{indent}{mark} {CHANGED}")
+            for at in sorted(beside & {*range(len(text))}, reverse=True):
+                near = text[at] if at in {start for found in places.values() for start, _ in found} else text[at - 1]
+                text.insert(at, f"{near[: len(near) - len(near.lstrip())]}{mark} {CHANGED}")
             source.write_text("\n".join([*text, ""]), encoding="utf-8")
             planted.setdefault(file, set()).update(room for room, found in places.items() if found)
     return planted
 
 
-def around(source: Sequence[str], room: Room) -> Iterator[tuple[int, str]]:
-    """Where a line can be put into a template: before the line above a room, and after the one below; how indented."""
+def around(source: Sequence[str], room: Room) -> Iterator[tuple[int, int]]:
+    """The numbers of the lines above and below a room, wherever a template has these; the latter may be its end."""
     patterns = [re.compile(".*".join(map(re.escape, re.split(r"\{\{.*?\}\}", line)))) for line in source]
     literal = [number for number, line in enumerate(source) if not line.startswith("{%")]  # others render nothing
     for at, start in enumerate(literal):
         if not patterns[start].fullmatch(room.above):
             continue
         if not room.below and len(literal) - at <= WIDEST:
-            yield start, indent(source[start])
+            yield start, len(source)
         for end in literal[at + 1 : at + 2 + WIDEST]:
             if patterns[end].fullmatch(room.below):
-                yield from ((start, indent(source[start])), (end + 1, indent(source[end])))
+                yield start, end
                 break
-
-
-def indent(line: str) -> str:
-    return line[: len(line) - len(line.lstrip())]

@@ -64,7 +64,8 @@ def imported(name: str, path: Path, paths: dict[str, Path]) -> Iterator[str]:
             for alias in node.names:
                 named = [*base, alias.name]
                 target = named if ".".join(named) in paths else base
-                yield from (".".join(target[:end]) for end in range(1, len(target) + 1))
+                above = (".".join(target[:end]) for end in range(1, len(target) + 1))
+                yield from (place for place in above if place in paths)
 
 
 def connected(graph: dict[str, set[str]]) -> list[set[str]]:

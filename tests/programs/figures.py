@@ -8,17 +8,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..lib import rendering
+from ..lib import rendering, shape
 
-SEEDS = {"upstream.py", "stand_in.py"}
 ROUNDS = 5
-
-
-def template_owned_lines(project: Path) -> int:
-    """Lines of the rendered package without what is the owner's."""
-    modules = (project / "src").rglob("*.py")
-    owned = [m for m in modules if m.name not in SEEDS and m.parent.name != "tools"]
-    return sum(len(module.read_text().splitlines()) for module in owned)
 
 
 def seconds(*command: str | Path, variables: Mapping[str, str] | None = None) -> float:
@@ -56,12 +48,16 @@ def main() -> None:
         demo(Path(folder))
     with tempfile.TemporaryDirectory() as folder:
         template = rendering.snapshot(Path(folder) / "template", "v1000.0.0")
-        print(f"{'answers':40} {'files':>5} {'lines of the package, seeds aside':>34}")
+        print(f"{'answers':40} {'files':>5} {'at the top':>10} {'modules':>7} {'lines':>5} {'circles':>7}")
         for answers in rendering.combinations():
             if answers["ci"] == "github":
                 project = rendering.render(template, Path(folder) / rendering.label(answers), answers)
-                count, lines = len(rendering.files(project)), template_owned_lines(project)
-                print(f"{rendering.label(answers):40} {count:5} {lines:34}")
+                top, modules = len(shape.entries(project)), len(shape.modules(project))
+                print(f"{rendering.label(answers):40} {len(rendering.files(project)):5} {top:10}", end=" ")
+                print(f"{modules:7} {shape.lines(project):5} {len(shape.circles(project)):7}")
+        texts, names = shape.conditionals(rendering.TEMPLATE)
+        print("\nWithout the owner's seeds; modules hold more than a docstring, lines are those of the package.")
+        print(f"Conditions in template/: {texts} in files, {names} in names")
         copies, starts = [], []
         for round in range(ROUNDS):  # side by side, so that both meet the same load
             target = Path(folder) / f"copy{round}"

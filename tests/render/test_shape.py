@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ..lib import rendering, shape
+from ..lib import rendering, shape, updating
 from ..lib.rendering import Answers, Rendered
 
 # Each mode with each source. The target and the pipeline change no module.
@@ -99,3 +99,48 @@ def test_each_moved_module_is_where_the_list_of_moves_says(rendered: Rendered) -
     assert places - found == set()
     # In `headers` without an API, `auth.py` is still what tools import.
     assert set(moves) & found <= {"auth.py"}
+
+
+# --------------------------------------------------------------------------------------- what owners' files import
+
+FROM = re.compile(r"^from \.+(?P<module>[\w.]*) import (?P<names>.+)$", re.MULTILINE)
+MAJOR = "v1."
+
+
+@pytest.mark.parametrize("version", [version for version in updating.VERSIONS if version.startswith(MAJOR)])
+def test_what_seeds_of_earlier_releases_import_is_still_there(rendered: Rendered, version: str) -> None:
+    """Updates leave these files as they are. `tools` and `upstream` are seeds themselves."""
+    project = rendered({"auth_mode": "none", "hosting": "compose", "source": "rest-api", "ci": "none"})
+    assert missing(seeds(version), shape.own(project)) == set()
+
+
+def test_an_import_that_is_gone_is_found() -> None:
+    text = "from .core.source.report import Path\nfrom ..settings import Settings, gone\nfrom .text import count\n"
+    assert missing([text], {"settings.py": "class Settings: ..."}) == {"core.source.report", "settings.gone"}
+
+
+def seeds(version: str) -> list[str]:
+    """The owner's modules as a release rendered them."""
+    commit = updating.COMMITS[version]
+    names = rendering.git("ls-tree", "-r", "--name-only", "-z", commit, "template", cwd=rendering.ROOT).split("\0")
+    chosen = [name for name in names if re.search(r"/(tools/\w+|upstream|stand_in)\.py$", name)]
+    assert len(chosen) >= 5
+    return [rendering.git("show", f"{commit}:{name}", cwd=rendering.ROOT) for name in chosen]
+
+
+def missing(texts: list[str], modules: dict[str, str]) -> set[str]:
+    """What these modules import of the template's, and it does not have."""
+    gone = set()
+    for found in (found for text in texts for found in FROM.finditer(text)):
+        module, names = found["module"], found["names"].strip("()").split(", ")
+        file = f"{module.replace('.', '/')}.py"
+        if "." not in module and file not in modules and module not in TEMPLATES:
+            continue  # a seed, or beside one
+        if file not in modules:
+            gone.add(module)
+        else:
+            gone |= {f"{module}.{name}" for name in names if not re.search(rf"\b{name}\b", modules[file])}
+    return gone
+
+
+TEMPLATES = {"settings", "client", "app", "auth"}  # names at the top that seeds may import

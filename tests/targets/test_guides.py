@@ -200,6 +200,9 @@ def commands(text: str) -> list[list[str]]:
     return [words for part in [*simple, *inline] if (words := part.split())]
 
 
+ON_THE_MACHINE = {"docs/deploy.md", "docs/connect.md"}  # with Compose; other pages are for where it is developed
+
+
 def unknown_programs(guides: Guides) -> list[str]:
     """Programs of a place where they are not: of uv on a machine that has none, of a Makefile, of a service."""
     found = []
@@ -208,7 +211,7 @@ def unknown_programs(guides: Guides) -> list[str]:
         for words in commands(text):
             if words[0] == "make":
                 found.append(f"{page}: there is no Makefile for {' '.join(words)}")
-            if guides.answers["hosting"] == "compose" and page != "README.md" and "uv run" in " ".join(words):
+            if guides.answers["hosting"] == "compose" and page in ON_THE_MACHINE and "uv run" in " ".join(words):
                 found.append(f"{page}: the machine has no uv for {' '.join(words)}")
             if words[:2] == ["docker", "compose"] and words[2] in {"up", "logs", "exec", "run", "restart"}:
                 services = re.findall(
@@ -246,7 +249,7 @@ def test_what_the_documents_name_is_there(rendered: Rendered, chosen: dict[str, 
 
 
 PLANTED = [  # the answers, the page, an edit (nothing: a sentence at the end), and what must find it
-    (answers("none", "fly"), "README.md", "`fly.toml`", "`flyway.toml`", unknown_files),
+    (answers("none", "fly"), "docs/deploy.md", "`fly.toml`", "`flyway.toml`", unknown_files),
     (
         answers("oauth", "kubernetes"),
         "docs/deploy.md",

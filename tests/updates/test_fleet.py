@@ -100,8 +100,8 @@ def test_drift_is_what_the_template_owns(checkouts: Path) -> None:
         "",
         "Drift:",
         "  crm: changed Dockerfile",
-        "  crm: changed docs/update.md",
         "  crm: missing docs/deploy.md",
+        "  crm: changed docs/update.md",
     ]
 
 

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from .core.edge.protocol import problem
 from .core.source.answer import LARGE, Unusable, json_of
 from .core.source.refusals import DOUBT, LATER, reason, sentence, wait
-from .core.source.watch import Path, upstream_failed, upstream_unusable
+from .core.source.report import Path, upstream_failed, upstream_unusable
 from .settings import Settings
 
 TIMEOUT = httpx2.Timeout(15.0, connect=5.0)  # seconds without a byte

@@ -12,7 +12,7 @@ from ...upstream import Upstream
 from .. import outbound
 from ..parts import Source
 from .credential import credential
-from .watch import Watch
+from .report import Watch
 
 
 def connect(settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> Source:

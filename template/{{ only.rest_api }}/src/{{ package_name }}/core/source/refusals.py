@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .answer import LARGE, Unusable, decoded, json_of
-from .watch import Path, template
+from .report import Path, template
 
 LATER = {408, 425, 429, 502, 503, 504}  # the same request may succeed if it is sent again
 BUSY = {408, 423, 425, 429}  # so waiting helps, even where the API does not say how long
