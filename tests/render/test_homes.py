@@ -39,7 +39,7 @@ def rows_of_only() -> dict[str, str]:
 
 def group_folders() -> set[str]:
     """Names of the folders of template/ that are rendered for some answers alone."""
-    names = {path.name for path in rendering.TEMPLATE.iterdir() if path.is_dir()} - {"src", "tests"}
+    names = {path.name for path in rendering.TEMPLATE.iterdir() if path.is_dir()} - {"docs", "src", "tests"}
     return {name.removeprefix("{{ only.").removesuffix(" }}") for name in names}
 
 
@@ -89,7 +89,7 @@ def test_a_misspelt_group_folder_stops_the_render(tmp_path: Path) -> None:
 
 ROW = {  # what a row must say, and what it may
     "auth_mode": (
-        {"caller", "sends", "logged"},
+        {"caller", "logged"},
         {
             *("guarded", "scoped", "counted", "resource_server", "proxied", "personal"),
             *("commands", "variables", "secrets", "dependencies"),
@@ -97,7 +97,7 @@ ROW = {  # what a row must say, and what it may
     ),
     "source": (set(), {"upstream", "limits", "variables", "dependencies"}),
     "hosting": (
-        {"pins", "traffic", "deploy", "changed_keys", "before", "stores", "given"},
+        {"tier", "pins", "traffic", "changed_keys", "before", "stores", "given"},
         {*("keeps", "sets", "key_command", "old_builder", "network", "variables", "mounts", "overwrites")},
     ),
 }
