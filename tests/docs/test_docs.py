@@ -89,7 +89,7 @@ def test_the_readme_names_every_question_and_choice() -> None:
 def test_the_copy_command_with_all_answers_renders_a_connector(template: Path, tmp_path: Path) -> None:
     [command] = [block for block in blocks(README) if "copy --defaults" in block]
     shell(command.replace("uvx copier", str(rendering.COPIER)).replace(URL, str(template)), tmp_path)
-    assert (tmp_path / "my-connector/src/acme_crm/keys.py").is_file()
+    assert (tmp_path / "my-connector/src/acme_crm/core/auth/keys.py").is_file()
 
 
 @pytest.mark.parametrize("around", ["nothing", "a repository"])
