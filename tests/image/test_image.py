@@ -261,7 +261,7 @@ def test_without_dockerignore_and_with_all_copied_the_secrets_are_found(
         has_no_secrets(planted)
 
 
-NO_LOCK = "There is no uv.lock: run `uv sync`, and commit the uv.lock that it makes."
+NO_LOCK = "There is no uv.lock: run uv sync, and commit the uv.lock that it makes."
 
 
 def test_without_a_lock_the_build_says_what_to_do(docker: Docker, rendered: Rendered) -> None:

@@ -47,7 +47,7 @@ CHECKS: dict[str, tuple[str, list[str], tuple[str, str]]] = {
     "zizmor": (
         ".github/workflows/ci.yml",
         ZIZMOR,
-        ("run: mypy", "run: mypy ${{ github.head_ref }}"),
+        ("run: uv run mypy", "run: uv run mypy ${{ github.head_ref }}"),
     ),
     "workflow-schema": (
         ".github/workflows/ci.yml",
