@@ -349,8 +349,8 @@ def test_a_template_out_of_reach_loses_no_edit(updated: Updated, monkeypatch: py
     project = updated(whole)
     monkeypatch.setenv("GIT_CONFIG_KEY_0", "url./nowhere/.insteadOf")
     status, found = check(project)
-    assert status == 1
-    assert f"Deleted with your edits: {PACKAGE}/auth.py, {PACKAGE}/keys.py." in found["left"][0]
+    assert status == 0  # the tool's own hooks/moves.yaml has these rows, and git has the files before the update
+    assert sorted(states(found)) == sorted(f"carried {place}" for place in WHOLE)
     assert found["unknown"].startswith(f"{releasing.URL} cannot be cloned (")
 
 
