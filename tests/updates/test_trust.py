@@ -150,10 +150,10 @@ def test_files_that_are_there_already_are_kept(template: Path, tmp_path: Path) -
 
 
 def test_a_file_of_the_same_name_is_not_overwritten_unasked(template: Path, tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text("mine")
+    (tmp_path / "Dockerfile").write_text("mine")
     done = rendering.copier("copy", "--defaults", *DATA, template, tmp_path)
     assert done.returncode != 0
-    assert (tmp_path / "README.md").read_text() == "mine"
+    assert (tmp_path / "Dockerfile").read_text() == "mine"
 
 
 # -------------------------------------------------------------------------------------------------------------- updates
