@@ -18,6 +18,8 @@ from ..conftest import once
 from ..lib import releasing, rendering
 from ..lib.rendering import commit, git, release
 
+pytestmark = pytest.mark.updates
+
 DOOR = [rendering.ROOT / "hooks/check_update.py"]
 TOOL = ["-m", "mcp_connector", "check"]
 PACKAGE = "src/acme_crm"

@@ -22,6 +22,8 @@ from ..lib import releasing, rendering
 from ..lib.releasing import LATER, NEXT, URL, record, start, update
 from ..lib.rendering import commit
 
+pytestmark = pytest.mark.updates
+
 HOOK = rendering.ROOT / "hooks/check_update.py"
 Project = Callable[[str], Path]
 
