@@ -15,7 +15,7 @@ from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from ..image import test_image
-from ..lib import rendering
+from ..lib import rendering, shape
 from ..lib.rendering import Rendered, commit, git
 from ..lib.serving import free_port, serving
 from .test_docs import FULL, README, URL, blocks
@@ -131,6 +131,13 @@ def test_the_readme_counts_right(count: int, noun: str) -> None:
     words = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
     flowing = " ".join(README.split())
     assert f"{words[count]} {noun}" in flowing.lower()
+
+
+@pytest.mark.parametrize("mode", ["none", "oauth-proxy"])
+def test_the_readme_says_how_large_a_package_is(rendered: Rendered, mode: str) -> None:
+    project = rendered({"auth_mode": mode, "hosting": "compose", "source": "rest-api", "ci": "none"})
+    said = f"{len(shape.modules(project))} modules and {shape.lines(project):,} lines for `{mode}`"
+    assert said in " ".join(README.split())
 
 
 def test_the_readme_says_of_each_target_how_far_the_tests_go() -> None:
