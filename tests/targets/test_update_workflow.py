@@ -185,7 +185,8 @@ def test_gitlab_s_schedule_for_updates_starts_the_update_and_nothing_else(
     pipeline = read(project, ".gitlab-ci.yml")
     assert starts(pipeline.pop("workflow")["rules"], source)
     for include in pipeline.pop("include"):
-        if starts(include["rules"], source):
+        asked_for = [project / name for rule in include["rules"] for name in rule.get("exists", [])]
+        if starts(include["rules"], source) and all(path.exists() for path in asked_for):
             pipeline |= read(project, include["local"])
     assert {name for name, job in pipeline.items() if starts(job.get("rules"), source)} == jobs
 
