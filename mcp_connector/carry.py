@@ -102,6 +102,15 @@ def places(hunk: Hunk, texts: Texts, new: bool = False) -> list[Place]:
     return []
 
 
+def alone(hunk: Hunk, base: Lines, fresh: Texts, now: Texts) -> list[Place]:
+    """Where replaced lines stand, whatever is around them: if they are distinctive, and their replacement is too."""
+    old, new = packed(hunk.old), packed(hunk.new)
+    known = {line for text in fresh.values() for line in packed(text)}
+    if not old or len("".join(old)) < 12 or not new or {*new} & known or len(found({"": base}, hunk.old)) != 1:
+        return []
+    return at if len(at := found(now, hunk.old)) == 1 else []
+
+
 def stands(hunk: Hunk, every: Iterable[Hunk], now: Texts, fresh: Texts) -> bool:
     """Whether the new files have an edit already, by the owner or by us.
 
@@ -124,7 +133,7 @@ def packed(text: Iterable[str]) -> Lines:
 def hint(hunk: Hunk, now: Texts) -> tuple[str, int | None]:
     """The file and line beside which an edit seems to belong; without a line where nothing tells."""
     several = places(hunk, now)
-    for text in () if several else (*hunk.old, *reversed(hunk.before), *hunk.after):
+    for text in () if several else (*hunk.new, *hunk.old, *reversed(hunk.before), *hunk.after):
         if text.strip() and len(at := found(now, [text])) == 1:
             return at[0]
     return " or ".join(dict.fromkeys(name for name, _ in several) or now), None
@@ -142,7 +151,7 @@ def carried(file: str, base: Lines, mine: Lines, fresh: Texts, now: dict[str, Li
         if stands(hunk, every, now, fresh):
             there = places(hunk, now, new=True)
             fates.append((hunk, "carried", there[0] if there else hint(hunk, now)))
-        elif len(at := places(hunk, now)) == 1:
+        elif len(at := places(hunk, now) or alone(hunk, base, fresh, now)) == 1:
             put += [(at[0], hunk)]
             fates.append((hunk, "free", at[0]))
         else:

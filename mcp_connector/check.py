@@ -115,6 +115,16 @@ def source(update: Update) -> list[str]:
     return found
 
 
+def just_updated(update: Update) -> bool:
+    """Whether the commit that the project is compared with is itself an update."""
+    try:
+        earlier = answers(git("show", f"{update.since}~1:./{update.answers_file}", cwd=update.project))
+    except Problem:  # the first commit, or a shallow clone
+        return False
+    versions = [recorded.get("_commit") for recorded in (earlier, update.before, update.after)]
+    return versions[0] != versions[1] == versions[2]
+
+
 def by_hand(update: Update) -> list[str]:
     """Answers that somebody wrote into the file: Copier renders nothing for them."""
     name = update.answers_file
@@ -276,6 +286,8 @@ def check(
         found.notes.append("Edits in these that you committed together with a copy or an update cannot be found.")
     if both:
         wrong += moved.away(update, found, both, accepted)
+    if just_updated(update):
+        found.notes.append("The last commit is an update, and this looks at what came after it: add --since HEAD~1.")
     found.unknown = why
     if gone := [path for path in lost_lines(update) if path not in accepted]:
         wrong.append(

@@ -213,9 +213,13 @@ OWN = {
 def middleware""",
     "    return []\n\n\n@async": "    return [Middleware(Signed)]\n\n\n@async",
     "    yield\n": '    STATE.append("started")\n    yield\n    STATE.append("ended")\n',
-    'run=reindex)`."""\n': '''run=reindex)`."""
-    commands.add_parser("greet").set_defaults(run=lambda _: print(Own().greeting))
+    'for each wrong one.\n    """\n': '''for each wrong one.
+    """
+    commands.add_parser("greet").set_defaults(run=lambda _: print(load().log_level, Own().greeting))
 ''',
+    "from .settings import Settings\n": """from .core.command.environment import load
+from .settings import Settings
+""",
     "from starlette.routing import BaseRoute\n": """from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -280,9 +284,10 @@ def test_what_we_start_runs_as_long_as_the_connector(settings):
 
 
 def test_our_command_is_one_of_the_connectors(monkeypatch, capsys):
+    monkeypatch.setenv("PUBLIC_URL", "http://127.0.0.1:8000")
     monkeypatch.setattr("sys.argv", ["connector", "greet"])
     cli.main()
-    assert capsys.readouterr().out == "Welcome\\n"
+    assert capsys.readouterr().out == "INFO Welcome\\n"
 
 
 def test_a_missing_setting_of_ours_is_named_before_the_connector_starts(monkeypatch):

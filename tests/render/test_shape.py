@@ -21,10 +21,10 @@ every_package = pytest.mark.parametrize("answers", PACKAGES, ids=map(rendering.l
 
 # With `rest-api`: modules that hold more than a docstring, and lines. A rise needs a reason in the changelog.
 MOST = {
-    "none": (31, 3110),
-    "headers": (33, 3170),
+    "none": (31, 3120),
+    "headers": (33, 3180),
     "api-key": (38, 3790),
-    "oauth": (44, 4300),
+    "oauth": (44, 4310),
     "oauth-introspection": (46, 4480),
     "oauth-proxy": (50, 5430),
 }

@@ -67,6 +67,8 @@ import argparse
 from . import keys
 from .settings import Settings
 
+PAUSE = 5  # seconds that readiness fails
+
 
 def serve(settings: Settings) -> int:
     """Serve."""
@@ -147,7 +149,8 @@ def make(repository: Path) -> None:
         (core / "auth" / new).write_text(text)
     (package / "cli.py").unlink()
     head = '"""Part."""\n\nimport argparse\n\nfrom ...settings import Settings\n\n\n'
-    (core / "command/serve.py").write_text(head + part(CLI, "def serve", "\n\ndef dev"))
+    numbers = "GRACE = 30\nPAUSE = 5  # seconds that readiness fails\nKEEP = 60\n\n\n"
+    (core / "command/serve.py").write_text(head + numbers + part(CLI, "def serve", "\n\ndef dev"))
     (core / "command/dev.py").write_text(head + part(CLI, "def dev", "\n\ndef main"))
     main = CLI[CLI.index("def main") :].replace("return serve(settings)", "return serve.serve(settings)")
     (core / "command/cli.py").write_text(f'"""Main."""\n\nfrom . import serve\n\n\n{main}')
@@ -206,6 +209,11 @@ def apart(project: Path) -> None:
     text = (project / PACKAGE / "cli.py").read_text()
     (project / PACKAGE / "cli.py").write_text(text.replace("import argparse\n", "import argparse\nimport signal\n"))
     git("commit", "-q", "--amend", "--all", "--message=start", cwd=project)  # together with the copy
+
+
+def number(project: Path) -> None:
+    """A constant of a file that was split: its line is as it was, and its neighbours are others."""
+    edit(project, "cli.py", "PAUSE = 5 ", "PAUSE = 9 ")
 
 
 def strayed(project: Path) -> None:
@@ -321,6 +329,27 @@ def test_an_edit_without_a_certain_place_is_shown_until_it_is_there_or_accepted(
     edit(project, "core/command/dev.py", "import argparse\n", "import argparse\nimport signal\n")
     status, found = check(project)
     assert (status, found["left"]) == (0, [])
+
+
+def test_a_changed_constant_is_carried_whatever_stands_around_it(updated: Updated) -> None:
+    project = updated(number)
+    for _ in range(2):
+        status, found = check(project)
+        assert (status, found["left"]) == (0, [])
+        assert states(found) == ["carried /core/command/serve.py:9"]
+        assert "PAUSE = 9 " in (project / PACKAGE / "core/command/serve.py").read_text()
+
+
+def test_a_check_after_the_commit_says_how_to_look_at_the_update(updated: Updated) -> None:
+    project = updated(number)
+    check(project)
+    commit(project, "The update")
+    status, found = check(project)
+    assert (status, found["left"], len(found["notes"])) == (0, [], 1)
+    assert "add --since HEAD~1" in found["notes"][0]
+    (project / "own.md").write_text("Ours.\n")
+    commit(project, "Ours")
+    assert check(project)[1]["notes"] == []
 
 
 def test_a_weekly_job_of_an_older_release_shows_what_can_be_carried_and_writes_nothing(updated: Updated) -> None:

@@ -15,7 +15,10 @@ from .settings import Settings
 
 
 class Own(BaseSettings):
-    """Settings of your own, read like those of the connector. `Own()` gives them, also to tools."""
+    """Settings of your own, read like those of the connector. `Own()` gives them, also to tools.
+
+    With a default for each, `dev` and the tests need no configuration.
+    """
 
     model_config = Settings.model_config
 
@@ -37,4 +40,7 @@ async def lifespan(settings: Settings) -> AsyncIterator[None]:
 
 
 def add_commands(commands: Any) -> None:
-    """More commands, as argparse has them: `commands.add_parser("reindex").set_defaults(run=reindex)`."""
+    """More commands, as argparse has them: `commands.add_parser("reindex").set_defaults(run=reindex)`.
+
+    `load` of `core.command.environment` gives a command the settings, or ends it with a line for each wrong one.
+    """
