@@ -184,6 +184,7 @@ def test_an_update_brings_the_template_s_changes_and_leaves_the_owner_s_files(re
 
     done = rendering.copier("update", "--defaults", cwd=project)
     assert done.returncode == 0, done.stderr
+    assert "docs/update.md" in done.stderr
 
     assert "Since 1.1." in (project / "docs/update.md").read_text(encoding="utf-8")
     assert recorded(project)["_commit"] == NEXT
