@@ -200,7 +200,7 @@ def environment(home: Path) -> dict[str, str]:
     """Nothing of this machine's settings, a place to write that ends with the test, and a browser."""
     browser = home / "bin/xdg-open"
     browser.parent.mkdir(exist_ok=True)
-    run = [sys.executable, "-m", "tests.browser"]
+    run = [sys.executable, "-m", "tests.lib.browser"]
     browser.write_text(f'#!/bin/sh\ncd {shlex.quote(str(ROOT))} && exec {shlex.join(run)} "$@"\n')
     browser.chmod(0o755)
     path = f"{browser.parent}:{os.environ['PATH']}"
