@@ -86,7 +86,7 @@ commonAnnotations:
         ".gitlab/own.yml",
         """\
 default:
-  interruptible: true
+  before_script: [echo ready]
 check:
   tags: [ours]
 ours too:

@@ -250,7 +250,7 @@ def test_gitlab_reads_the_owner_s_file_if_it_is_there(rendered: Rendered, tmp_pa
     jobs = yaml.safe_load(expanded[expanded.index("---") :])
     assert jobs["check"]["tags"] == ["ours"]  # beside what the template's file says of that job
     assert any("mypy" in line for line in jobs["check"]["script"])
-    assert jobs["build"]["interruptible"]
+    assert jobs["build"]["before_script"] == ["echo ready"]
 
 
 def test_a_job_at_the_end_of_github_s_checks_is_one_that_a_deployment_waits_for(
