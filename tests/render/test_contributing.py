@@ -3,6 +3,7 @@
 Each is added with the lines that CONTRIBUTING.md shows, and with the files of `tests/lib/toys/`.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -107,7 +108,9 @@ def test_a_choice_costs_a_few_lines_of_two_shared_files_and_files_of_its_own(tmp
 def passes(template: Path, *arguments: str) -> None:
     """Run tests of the repository there."""
     command = [sys.executable, "-m", "pytest", "-q", "-m", "", "-o", "addopts=", "-p", "no:cacheprovider", *arguments]
-    done = subprocess.run(command, cwd=template, capture_output=True, text=True)
+    # As a run of its own, which shares no renders with this one.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(command, cwd=template, env=own, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
 
