@@ -105,8 +105,7 @@ def places(hunk: Hunk, texts: Texts, new: bool = False) -> list[Place]:
 def alone(hunk: Hunk, base: Lines, fresh: Texts, now: Texts) -> list[Place]:
     """Where replaced lines stand, whatever is around them: if they are distinctive, and their replacement is too."""
     old, new = packed(hunk.old), packed(hunk.new)
-    known = {line for text in fresh.values() for line in packed(text)}
-    if not old or len("".join(old)) < 12 or not new or {*new} & known or len(found({"": base}, hunk.old)) != 1:
+    if not old or len("".join(old)) < 12 or not new or {*new} & all_of(fresh) or len(found({"": base}, hunk.old)) != 1:
         return []
     return at if len(at := found(now, hunk.old)) == 1 else []
 
@@ -119,7 +118,7 @@ def stands(hunk: Hunk, every: Iterable[Hunk], now: Texts, fresh: Texts) -> bool:
     if len(places(hunk, now, new=True)) > len(places(hunk, fresh, new=True)):
         return True
     own = packed(hunk.new)
-    if not fresh or {*own} <= {line for text in fresh.values() for line in packed(text)}:
+    if not fresh or {*own} <= all_of(fresh):
         return False  # such lines look like the release's
     here, there = (len(found({name: packed(text) for name, text in texts.items()}, own)) for texts in (now, fresh))
     return here >= there + len(found({str(n): packed(one.new) for n, one in enumerate(every)}, own))
@@ -128,6 +127,10 @@ def stands(hunk: Hunk, every: Iterable[Hunk], now: Texts, fresh: Texts) -> bool:
 def packed(text: Iterable[str]) -> Lines:
     """Without indentation and empty lines: an owner may have put an edit into another block."""
     return [line.strip() for line in text if line.strip()]
+
+
+def all_of(texts: Texts) -> set[str]:
+    return {line for text in texts.values() for line in packed(text)}
 
 
 def hint(hunk: Hunk, now: Texts) -> tuple[str, int | None]:

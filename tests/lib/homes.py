@@ -80,3 +80,17 @@ def expected(target: str) -> dict[str, Any]:
 def programs() -> list[str]:
     """The programs that targets' pipelines and documents run, beside what every machine has."""
     return [program for target in targets() for program in expected(target).get("programs", [])]
+
+
+class Tagged(yaml.SafeLoader):
+    """Reads `!Sub x` of CloudFormation as `{"Sub": "x"}`."""
+
+
+def tagged(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, object]:
+    if isinstance(node, yaml.ScalarNode):
+        return {tag: loader.construct_scalar(node)}
+    assert isinstance(node, yaml.SequenceNode)
+    return {tag: loader.construct_sequence(node, deep=True)}
+
+
+Tagged.add_multi_constructor("!", tagged)

@@ -147,26 +147,13 @@ def test_a_home_is_complete(target: str) -> None:
 # ------------------------------------------------------------------------------------ what the files of a target hold
 
 
-class Tagged(yaml.SafeLoader):
-    """Reads `!Sub x` of CloudFormation as `{"Sub": "x"}`."""
-
-
-def tagged(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, object]:
-    if isinstance(node, yaml.ScalarNode):
-        return {tag: loader.construct_scalar(node)}
-    assert isinstance(node, yaml.SequenceNode)
-    return {tag: loader.construct_sequence(node, deep=True)}
-
-
-Tagged.add_multi_constructor("!", tagged)
-
 READ: dict[str, Callable[[str], object]] = {
     "text": lambda text: [line.strip() for line in text.splitlines()],
     "toml": tomllib.loads,
     "json": json.loads,
     "yaml": yaml.safe_load,
     "yaml documents": lambda text: list(yaml.safe_load_all(text)),
-    "cloudformation": lambda text: yaml.load(text, Tagged),
+    "cloudformation": lambda text: yaml.load(text, homes.Tagged),
 }
 OWED: dict[str, Callable[[object], bool]] = {  # what every target's files say, and what is true of it
     "port": lambda value: "8000" in str(value),

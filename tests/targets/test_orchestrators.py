@@ -114,22 +114,8 @@ def secret_of(variable: dict[str, Any]) -> str:
 # ------------------------------------------------------------------------------------------------------------ aws-ecs
 
 
-class Tagged(yaml.SafeLoader):
-    """Reads `!Sub x` as `{"Sub": "x"}`."""
-
-
-def tagged(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, object]:
-    if isinstance(node, yaml.ScalarNode):
-        return {tag: loader.construct_scalar(node)}
-    assert isinstance(node, yaml.SequenceNode)
-    return {tag: loader.construct_sequence(node, deep=True)}
-
-
-Tagged.add_multi_constructor("!", tagged)
-
-
 def stack(project: Path) -> dict[str, Any]:
-    template: dict[str, Any] = yaml.load((project / "cloudformation.yaml").read_text(), Tagged)
+    template: dict[str, Any] = yaml.load((project / "cloudformation.yaml").read_text(), homes.Tagged)
     return template
 
 
