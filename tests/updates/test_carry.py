@@ -153,7 +153,7 @@ def make(repository: Path) -> None:
     (core / "command/serve.py").write_text(head + numbers + part(CLI, "def serve", "\n\ndef dev"))
     (core / "command/dev.py").write_text(head + part(CLI, "def dev", "\n\ndef main"))
     main = CLI[CLI.index("def main") :].replace("return serve(settings)", "return serve.serve(settings)")
-    (core / "command/cli.py").write_text(f'"""Main."""\n\nfrom . import serve\n\n\n{main}')
+    (core / "command/cli.py").write_text(f'"""Main."""\n\nfrom ...settings import Settings\nfrom ..auth import keys\nfrom . import serve\n\n\n{main}')
     for folder in (core, core / "auth", core / "command"):
         (folder / "__init__.py").write_text('"""It."""\n')
     for name in ("docs/guide.md", "docs/deploy.md", "tests/test_it.py"):
@@ -320,9 +320,9 @@ def test_an_edit_without_a_certain_place_is_shown_until_it_is_there_or_accepted(
     signal, _, ours = found["moved"]
     assert "+import signal" in signal["hunk"].splitlines()
     assert signal["to"] == " or ".join(f"{PACKAGE}/core/command/{name}.py" for name in ("cli", "serve", "dev"))
-    assert (ours["to"], ours["line"]) == (f"{PACKAGE}/core/command/cli.py", 9)
+    assert (ours["to"], ours["line"]) == (f"{PACKAGE}/core/command/cli.py", 11)
     [left] = found["left"]
-    assert f"no certain place was found: {PACKAGE}/cli.py." in left
+    assert f"these edits of yours are not carried, as shown above: {PACKAGE}/cli.py." in left
     assert check(project, f"--accept={PACKAGE}/cli.py", "--no-carry")[0] == 0
 
     edit(project, "core/command/cli.py", "    keys.check(settings)\n", '    keys.check(settings)\n    print("ours")\n')
@@ -391,15 +391,14 @@ def test_what_a_release_changed_where_the_owner_moved_or_deleted_files_is_named(
     assert status == 1
     assert found["away"] == {"tests/test_it.py": "checks/test_it.py", "docs/guide.md": None}
     assert [sentence.split(":")[0] for sentence in found["left"]] == [
-        "These lines name modules that are not there",
+        "Lines of these files name what is not there any more, as shown above",
         "The release changed files that you moved, and the changes did not reach them",
     ]
-    commands = tuple(f"acme_crm.core.command.{name}" for name in ("cli", "serve", "dev"))
-    assert [(one["file"], one["line"], one["module"], tuple(one["now"])) for one in found["imports"]] == [
-        ("pyproject.toml", 3, "acme_crm.cli", commands),
-        (f"{PACKAGE}/own.py", 1, "acme_crm.auth", ("acme_crm.core.auth.guard",)),
-        (f"{PACKAGE}/own.py", 2, "acme_crm.cli", commands),
-        (f"{PACKAGE}/own.py", 4, "acme_crm.keys", ("acme_crm.core.auth.keys",)),
+    assert [(one["file"], one["line"], one["module"], one["name"], one["now"]) for one in found["imports"]] == [
+        ("pyproject.toml", 3, "acme_crm.cli", "main", ["acme_crm.core.command.cli"]),
+        (f"{PACKAGE}/own.py", 1, "acme_crm.auth", "", ["acme_crm.core.auth.guard"]),
+        (f"{PACKAGE}/own.py", 2, "acme_crm.cli", "main", ["acme_crm.core.command.cli"]),
+        (f"{PACKAGE}/own.py", 4, "acme_crm.keys", "", ["acme_crm.core.auth.keys"]),
     ]
     text = check_text(project)
     assert "The release changed files that you deleted, and they stay deleted: docs/guide.md." in text
