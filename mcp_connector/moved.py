@@ -5,11 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import carry, release
-from .hunk import lines
+from .hunk import lines, packed
 from .imports import Moves, Stale, stale
 from .recorded import Problem, git, names, shown, source_of
+from .renders import installable
 from .report import Report, accept, listed, pasted
-from .rooms import EXTEND, Room
+from .rooms import EXTEND, Room, hooks
 from .update import Update
 
 RENAME = 'Undo the update, and follow "Rename the package" in the template\'s docs/updates.md.'
@@ -98,6 +99,21 @@ def extend(update: Update, both: release.Sides | None) -> Room | None:
     return Room(path, lines((update.project / path).read_bytes()), lines(both.new.get(path, b"") if both else b""))
 
 
+def conflicting(update: Update, both: release.Sides | None) -> list[str]:
+    """What an owner wrote into app.py, where a conflict shows it and extend.py has a room for it."""
+    room, path = extend(update, both), f"src/{update.after.get('package_name')}/app.py"
+    file = update.project / path
+    if not room or not both or path not in both.old or not file.is_file():
+        return []
+    text = "\n".join(lines(file.read_bytes()))
+    blocks = re.findall(r"^<{7}(?: [^\n]*)?\n(.*?)^={7}$", text, re.DOTALL | re.MULTILINE)
+    own = {line for block in blocks for line in packed(block.split("\n"))} - {*packed(lines(both.old[path]))}
+    if functions := hooks(own):
+        named = listed(f"`{name}`" for name in functions)
+        return [f"In {path}, take the template's lines where they conflict, and move yours to {named} in {room.path}."]
+    return []
+
+
 def imports(update: Update, both: release.Sides | None, moves: Moves) -> list[Stale]:
     """Names that moved with their module, in files that are not as the release has them."""
     package = str(update.after.get("package_name"))
@@ -145,15 +161,15 @@ def find(update: Update, found: Report, both: release.Sides | None, carrying: bo
         files = listed(dict.fromkeys(one.file for one in found.imports))
         left.append(f"Lines of these files name what is not there any more, as shown above: {files}. Correct each.")
         if old := next((one.was for one in found.imports if one.was.endswith(".py")), ""):
-            left[-1] += f" An old file: git show {pasted(f'{update.since}:./{old}')}"
+            left[-1] += f" This prints the old file: git show {pasted(f'{update.since}:./{old}')}"
     return left
 
 
 def tool(update: Update) -> str:
     """The command of the release updated to."""
-    url = source_of(update.after)
-    where = pasted(f"git+{url}@{update.after.get('_commit')}")
-    return f"uvx --from {where} mcp-connector" if url.startswith("https://") else "mcp-connector"
+    where = installable(source_of(update.after), update.project)
+    version = f"{where}@{update.after.get('_commit')}"
+    return f"uvx --from {pasted(version)} mcp-connector" if where else "mcp-connector"
 
 
 def base_of(update: Update, both: release.Sides | None, path: str) -> bytes | None:
