@@ -17,7 +17,7 @@ class Names:
     imported: dict[str, str] = field(default_factory=dict)  # at the top: the statement of each
     within: set[str] = field(default_factory=set)  # in any function, class or comprehension
     used: dict[str, int] = field(default_factory=dict)  # with the first line
-    whole: bool = False  # whether that is all; not with `import *`, `__getattr__`, or text that is no Python
+    whole: bool = False  # whether that is all; not with `import *`, `__getattr__`, or a syntax error
 
     def has(self, name: str) -> bool:
         """Whether another file can import it from this one."""

@@ -103,7 +103,7 @@ class Package:
 
 
 def read(path: Path) -> str:
-    """A file's text; nothing where there is none."""
+    """A file's text; nothing if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
