@@ -9,7 +9,7 @@ PYTEST = scratch=$$(sh tests/scratch.sh) && trap 'rm -rf "$$scratch"' EXIT INT T
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test peers targets pipelines updates image browser hundred bombs fuzz strangers lint figures locks locks-check fresh tags picture recording clean
+.PHONY: demo test peers targets pipelines updates image browser hundred bombs fuzz soak strangers lint figures locks locks-check fresh tags picture recording clean
 
 demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kinds of protocol version do.
 	@.venv/demo/bin/python -m tests.programs.demo
@@ -65,6 +65,9 @@ strangers: $(ENV) ## What good callers get while strangers flood a connector. ON
 
 fuzz: $(ENV) ## Send connectors of every auth mode COUNT requests that no client should send; SEED repeats a run.
 	.venv/bin/python -m tests.programs.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+
+soak: $(ENV) ## Half an hour of calls by many clients, while all that a connector depends on fails. MINUTES=6 ONLY=api-key.
+	.venv/bin/python -m tests.programs.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only $(ONLY))
 
 locks-check: $(ENV) ## Fail when a lock file and its pyproject.toml disagree.
 	.venv/bin/python -m tests.programs.locks --check
