@@ -47,7 +47,20 @@ class MediaTypes:
             return await refuse(406, why)(scope, receive, send)
         form = {b"content-type": JSON, b"accept": JSON + b", " + EVENTS}
         others = [(name, value) for name, value in scope["headers"] if name not in form]
-        await self.app({**scope, "headers": [*others, *form.items()]}, receive, in_utf_8(send))
+        await self.app({**scope, "headers": [*others, *form.items()]}, receive, send)
+
+
+class InUtf8:
+    """Send text in UTF-8. The protocol layer of 2026-07-28 writes `\\u00e9` for what is not ASCII.
+
+    That has up to six times the bytes by which results are measured.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, in_utf_8(send))
 
 
 def values(scope: Scope, name: bytes) -> list[bytes]:
@@ -143,10 +156,6 @@ def as_events(send: Send) -> Send:
 
 
 def in_utf_8(send: Send) -> Send:
-    """Send text in UTF-8. The protocol layer of 2026-07-28 writes `\\u00e9` for what is not ASCII.
-
-    That has up to six times the bytes by which results are measured.
-    """
     start: Message | None = None  # of JSON, until its length is known
 
     async def sending(message: Message) -> None:

@@ -1,0 +1,184 @@
+"""The SDK's answer to one ordinary request, without the streams and tasks of its manager.
+
+Ordinary is a request that the manager would serve, and whose caller asked for no news before the answer. The manager
+answers all else, also what it refuses: notifications, responses, wrong headers, unknown versions.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import anyio
+import pydantic_core
+from mcp.server.connection import Connection
+from mcp.server.runner import modern_error_data, serve_one
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp.shared.dispatcher import CallOptions
+from mcp.shared.exceptions import NoBackChannelError
+from mcp.shared.inbound import (
+    ERROR_CODE_HTTP_STATUS,
+    MCP_METHOD_HEADER,
+    MCP_NAME_HEADER,
+    MCP_PROTOCOL_VERSION_HEADER,
+    InboundLadderRejection,
+    classify_inbound_request,
+    x_mcp_header_map,
+)
+from mcp.shared.jsonrpc_dispatcher import handler_exception_to_error_data
+from mcp.shared.message import ServerMessageMetadata
+from mcp.shared.transport_context import TransportContext
+from mcp_types import DEFAULT_NEGOTIATED_VERSION, LOG_LEVEL_META_KEY, ErrorData, JSONRPCError
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from starlette.requests import Request
+from starlette.types import Scope
+
+from .limits import REQUEST
+
+logger = logging.getLogger(__name__)
+
+MEMBERS = {"jsonrpc", "id", "method", "params"}  # of a request, and no others
+NEWS = ("progressToken", LOG_LEVEL_META_KEY)  # members of `_meta` with which a caller asks for news
+STREAMS = {"subscriptions/listen"}  # methods whose answer is a stream
+# Headers that decide; one that is sent twice is for the manager to judge.
+DECISIVE = {
+    name.encode(): name
+    for name in ("host", "origin", MCP_PROTOCOL_VERSION_HEADER, MCP_METHOD_HEADER, MCP_NAME_HEADER)
+}
+
+
+class Answer(NamedTuple):
+    """A JSON-RPC response in UTF-8, with its HTTP status."""
+
+    status: int
+    body: bytes
+
+
+@dataclass
+class Exchange:
+    """What the SDK's server knows of a request whose caller gets the answer and nothing else."""
+
+    transport: TransportContext
+    request_id: str | int
+    message_metadata: ServerMessageMetadata
+    can_send_request: bool = False
+
+    @cached_property
+    def cancel_requested(self) -> anyio.Event:
+        return anyio.Event()
+
+    async def send_raw_request(
+        self, method: str, params: Mapping[str, Any] | None, opts: CallOptions | None = None
+    ) -> dict[str, Any]:
+        raise NoBackChannelError(method)
+
+    async def notify(self, method: str, params: Mapping[str, Any] | None, opts: CallOptions | None = None) -> None:
+        """There is no way to the caller."""
+
+    async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
+        """The caller sent no token for it."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """An ordinary request that is taken."""
+
+    request: dict[str, Any]
+    connection: Connection
+    stateless: bool  # 2026-07-28 or later: errors have a status, and handlers see headers
+
+
+class Direct:
+    """Serves ordinary requests with the server of a manager; `state` gives what the server's lifespan yields."""
+
+    def __init__(self, manager: StreamableHTTPSessionManager, state: Callable[[], Any]) -> None:
+        self.server, self.state = manager.app, state
+        security = manager.security_settings or TransportSecuritySettings()
+        self.hosts, self.origins = set(security.allowed_hosts), {None, *security.allowed_origins}
+        self.unmarked: dict[str, object] = {}  # input schemas of tools that mirror no argument in a header
+        self.no_channel = Connection.from_envelope(DEFAULT_NEGOTIATED_VERSION, None, None).outbound
+
+    def take(self, scope: Scope) -> Call | None:
+        """The request in the scope if it is ordinary, else None."""
+        request: dict[str, Any] = scope[REQUEST]
+        params = request.get("params") or {}
+        meta = params.get("_meta") or {}
+        if (
+            request.get("id") is None
+            or not request.keys() <= MEMBERS
+            or "method" not in request
+            or not isinstance(meta, dict)
+            or any(asked in meta for asked in NEWS)
+            or request["method"] in STREAMS
+        ):
+            return None
+        headers: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            if name in DECISIVE:
+                if DECISIVE[name] in headers:
+                    return None
+                headers[DECISIVE[name]] = value.decode("latin-1")
+        if headers.get("host") not in self.hosts or headers.get("origin") not in self.origins:
+            return None
+        version = headers.get(MCP_PROTOCOL_VERSION_HEADER, DEFAULT_NEGOTIATED_VERSION)
+        if version in HANDSHAKE_PROTOCOL_VERSIONS:
+            connection = Connection(self.no_channel, protocol_version=version)
+            connection.initialized.set()
+            return Call(request, connection, stateless=False)
+        route = classify_inbound_request(request, headers=headers)
+        if isinstance(route, InboundLadderRejection) or self.mirrors(request["method"], params):
+            return None
+        connection = Connection.from_envelope(route.protocol_version, route.client_info, route.client_capabilities)
+        return Call(request, connection, stateless=True)
+
+    def mirrors(self, method: str, params: dict[str, Any]) -> bool:
+        """Whether headers of the request must repeat arguments of the tool that it calls."""
+        name, schema_of = params.get("name"), self.server.get_tool_input_schema
+        if method != "tools/call" or not isinstance(name, str):
+            return False
+        schema = schema_of(name) if schema_of else None
+        if schema is None or self.unmarked.get(name) is schema:
+            return schema_of is None
+        if x_mcp_header_map(schema):
+            return True
+        self.unmarked[name] = schema
+        return False
+
+    async def answer(self, call: Call, scope: Scope) -> Answer:
+        """What the manager would answer in JSON."""
+        request = Request(scope)
+        id, method = call.request["id"], call.request["method"]
+        transport = TransportContext(
+            kind="streamable-http", can_send_request=False, headers=request.headers if call.stateless else None
+        )
+        exchange = Exchange(transport, id, ServerMessageMetadata(request_context=request))
+        try:
+            result = await serve_one(
+                self.server,
+                exchange,
+                method,
+                call.request.get("params"),
+                connection=call.connection,
+                lifespan_state=self.state(),
+            )
+        except Exception as error:
+            if call.stateless:
+                data = modern_error_data(error)
+                return Answer(ERROR_CODE_HTTP_STATUS.get(data.code, 200), written(id, data, exclude_none=True))
+            known = handler_exception_to_error_data(error)
+            if known is None:
+                logger.exception("handler for %r raised", method)
+            return Answer(200, written(id, known or ErrorData(code=0, message=str(error)), exclude_unset=True))
+        response = {"jsonrpc": "2.0", "id": id, "result": result}
+        try:
+            return Answer(200, pydantic_core.to_json(response))
+        except ValueError:  # UTF-8 cannot hold it, such as lone surrogates
+            return Answer(200, json.dumps(response, separators=(",", ":")).encode())
+
+
+def written(id: str | int, error: ErrorData, **excluded: bool) -> bytes:
+    response = JSONRPCError(jsonrpc="2.0", id=id, error=error)
+    return response.model_dump_json(by_alias=True, **excluded).encode()
