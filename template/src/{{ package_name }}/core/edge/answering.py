@@ -40,59 +40,58 @@ class Answering:
                 raise
         finally:
             timer.cancel()
-            caller.forget()
+            if caller.watcher:
+                caller.watcher.cancel()
 
 
 class Caller:
-    """Who waits for an answer: watched after a while, kept alive later, and gone perhaps."""
+    """Who waits for an answer: watched after a while, and kept alive later."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self.receive, self.send = receive, send
         self.task: asyncio.Task[object] = asyncio.current_task()  # type: ignore[assignment]
         self.watcher: asyncio.Task[None] | None = None
-        self.sending = asyncio.Lock()  # a ping must not come between two parts of an answer
-        self.as_events = self.answered = self.left = False
+        self.answered = self.as_events = self.left = False
 
     def watch(self) -> None:
+        self.sending = asyncio.Lock()  # held while a ping is sent, which must not come between two parts of an answer
         self.watcher = asyncio.create_task(self.keep())
 
     async def keep(self) -> None:
         """Send pings while there is no answer. When the caller leaves, cancel its call."""
-        left = asyncio.create_task(self.disconnected())
+        leaving = asyncio.create_task(self.leaves())
         silence = QUIET - PATIENCE
         try:
-            while not (await asyncio.wait([left], timeout=silence))[0]:
+            while not (await asyncio.wait([leaving], timeout=silence))[0]:
                 silence = QUIET
-                await self.ping()
+                async with self.sending:
+                    await self.ping()
         finally:
-            left.cancel()
+            leaving.cancel()
         if not self.answered:
             self.left = True
             self.task.cancel()
 
-    async def disconnected(self) -> None:
+    async def leaves(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":
             pass
 
     async def ping(self) -> None:
-        async with self.sending:
-            if not self.answered and not self.as_events:
-                await self.send({"type": "http.response.start", "status": 200, "headers": STREAM})
-                self.as_events = True
-            if not self.answered:
-                await self.send({"type": "http.response.body", "body": b": ping\r\n\r\n", "more_body": True})
+        if not self.answered and not self.as_events:
+            await self.send({"type": "http.response.start", "status": 200, "headers": STREAM})
+            self.as_events = True
+        if not self.answered:
+            await self.send({"type": "http.response.body", "body": b": ping\r\n\r\n", "more_body": True})
 
     async def get(self, answer: Answer) -> None:
         self.answered = True
-        async with self.sending:
-            body = answer.body
-            if self.as_events:
-                body = b"event: message\r\ndata: " + body + b"\r\n\r\n"
-            else:
-                headers = [(b"content-type", JSON), (b"content-length", b"%d" % len(body))]
-                await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
-            await self.send({"type": "http.response.body", "body": body, "more_body": False})
-
-    def forget(self) -> None:
         if self.watcher:
-            self.watcher.cancel()
+            async with self.sending:  # until a ping has been sent
+                pass
+        body = answer.body
+        if self.as_events:
+            body = b"event: message\r\ndata: " + body + b"\r\n\r\n"
+        else:
+            headers = [(b"content-type", JSON), (b"content-length", b"%d" % len(body))]
+            await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body, "more_body": False})

@@ -45,8 +45,7 @@ NEWS = ("progressToken", LOG_LEVEL_META_KEY)  # members of `_meta` with which a 
 STREAMS = {"subscriptions/listen"}  # methods whose answer is a stream
 # Headers that decide; one that is sent twice is for the manager to judge.
 DECISIVE = {
-    name.encode(): name
-    for name in ("host", "origin", MCP_PROTOCOL_VERSION_HEADER, MCP_METHOD_HEADER, MCP_NAME_HEADER)
+    name.encode(): name for name in ("host", "origin", MCP_PROTOCOL_VERSION_HEADER, MCP_METHOD_HEADER, MCP_NAME_HEADER)
 }
 
 
@@ -165,13 +164,7 @@ class Direct:
                 lifespan_state=self.state(),
             )
         except Exception as error:
-            if call.stateless:
-                data = modern_error_data(error)
-                return Answer(ERROR_CODE_HTTP_STATUS.get(data.code, 200), written(id, data, exclude_none=True))
-            known = handler_exception_to_error_data(error)
-            if known is None:
-                logger.exception("handler for %r raised", method)
-            return Answer(200, written(id, known or ErrorData(code=0, message=str(error)), exclude_unset=True))
+            return failed(call, error)
         response = {"jsonrpc": "2.0", "id": id, "result": result}
         try:
             return Answer(200, pydantic_core.to_json(response))
@@ -179,6 +172,16 @@ class Direct:
             return Answer(200, json.dumps(response, separators=(",", ":")).encode())
 
 
-def written(id: str | int, error: ErrorData, **excluded: bool) -> bytes:
-    response = JSONRPCError(jsonrpc="2.0", id=id, error=error)
-    return response.model_dump_json(by_alias=True, **excluded).encode()
+def failed(call: Call, error: Exception) -> Answer:
+    """The error that a handler raised, as the caller gets it. In the 2025 versions, its status is 200."""
+    if call.stateless:
+        told = modern_error_data(error)
+        response = JSONRPCError(jsonrpc="2.0", id=call.request["id"], error=told)
+        body = response.model_dump_json(by_alias=True, exclude_none=True)
+        return Answer(ERROR_CODE_HTTP_STATUS.get(told.code, 200), body.encode())
+    known = handler_exception_to_error_data(error)
+    if known is None:
+        logger.exception("handler for %r raised", call.request["method"])
+        known = ErrorData(code=0, message=str(error))
+    response = JSONRPCError(jsonrpc="2.0", id=call.request["id"], error=known)
+    return Answer(200, response.model_dump_json(by_alias=True, exclude_unset=True).encode())

@@ -18,8 +18,10 @@ class TidyHeaders:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        tidy = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
-        headers = [(name, value.lower() if name == b"host" else value) for name, value in tidy]
+        headers = [
+            (name, value.strip(b" \t").lower() if name == b"host" else value.strip(b" \t"))
+            for name, value in scope["headers"]
+        ]
         await self.app({**scope, "headers": headers}, receive, send)
 
 
