@@ -1,7 +1,7 @@
-"""How a call is answered: in JSON while it is quick, and as an event where it takes long.
+"""How a call is answered: in JSON, or in a stream of events from when it has news or takes long.
 
-A proxy cuts an answer that is silent for 30 to 60 seconds. And whoever writes JSON at the end does not see that the
-caller left. So here a call that takes long is watched, and kept alive.
+Proxies cut an answer that is silent for 30 to 60 seconds, so a call that takes long is kept alive. It is also watched:
+a caller that leaves ends its call.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class Answering:
         caller = Caller(receive, send)
         timer = asyncio.get_running_loop().call_later(PATIENCE, caller.watch)
         try:
-            await caller.get(await self.direct.answer(call, scope))
+            await caller.get(await self.direct.answer(call, scope, caller.hear))
         except asyncio.CancelledError:
             if not caller.left or caller.task.uncancel():
                 raise
@@ -45,16 +45,16 @@ class Answering:
 
 
 class Caller:
-    """Who waits for an answer: watched after a while, and kept alive later."""
+    """Who waits for an answer: told the news, watched after a while, and kept alive later."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self.receive, self.send = receive, send
         self.task: asyncio.Task[object] = asyncio.current_task()  # type: ignore[assignment]
         self.watcher: asyncio.Task[None] | None = None
-        self.answered = self.as_events = self.left = False
+        self.sending = asyncio.Lock()  # no part of a stream comes between two of another sender
+        self.answered = self.streams = self.left = False
 
     def watch(self) -> None:
-        self.sending = asyncio.Lock()  # held while a ping is sent, which must not come between two parts of an answer
         self.watcher = asyncio.create_task(self.keep())
 
     async def keep(self) -> None:
@@ -64,8 +64,7 @@ class Caller:
         try:
             while not (await asyncio.wait([leaving], timeout=silence))[0]:
                 silence = QUIET
-                async with self.sending:
-                    await self.ping()
+                await self.stream(b": ping\r\n\r\n")
         finally:
             leaving.cancel()
         if not self.answered:
@@ -76,22 +75,31 @@ class Caller:
         while (await self.receive())["type"] != "http.disconnect":
             pass
 
-    async def ping(self) -> None:
-        if not self.answered and not self.as_events:
-            await self.send({"type": "http.response.start", "status": 200, "headers": STREAM})
-            self.as_events = True
-        if not self.answered:
-            await self.send({"type": "http.response.body", "body": b": ping\r\n\r\n", "more_body": True})
+    async def hear(self, notification: bytes) -> None:
+        """Send a notification; after the answer, it is lost."""
+        await self.stream(event(notification))
+
+    async def stream(self, part: bytes) -> None:
+        async with self.sending:
+            if self.answered:
+                return
+            if not self.streams:
+                await self.send({"type": "http.response.start", "status": 200, "headers": STREAM})
+                self.streams = True
+            await self.send({"type": "http.response.body", "body": part, "more_body": True})
 
     async def get(self, answer: Answer) -> None:
-        self.answered = True
-        if self.watcher:
-            async with self.sending:  # until a ping has been sent
-                pass
-        body = answer.body
-        if self.as_events:
-            body = b"event: message\r\ndata: " + body + b"\r\n\r\n"
-        else:
-            headers = [(b"content-type", JSON), (b"content-length", b"%d" % len(body))]
-            await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body, "more_body": False})
+        """Send the answer, once a part of the stream that is being sent is complete."""
+        async with self.sending:
+            self.answered = True
+            body = answer.body
+            if self.streams:
+                body = event(body)
+            else:
+                headers = [(b"content-type", JSON), (b"content-length", b"%d" % len(body))]
+                await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            await self.send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def event(message: bytes) -> bytes:
+    return b"event: message\r\ndata: " + message + b"\r\n\r\n"

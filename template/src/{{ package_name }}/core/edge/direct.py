@@ -1,12 +1,12 @@
 """The SDK's answer to one ordinary request, without the streams and tasks of its manager.
 
-Ordinary is a request that the manager would serve, and whose caller asked for no news before the answer. The manager
-answers all else, also what it refuses: notifications, responses, wrong headers, unknown versions.
+Ordinary is a request that the manager would serve, and whose answer is no stream. The manager answers all else, also
+what it refuses: notifications, responses, wrong headers, unknown versions.
 """
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -28,10 +28,10 @@ from mcp.shared.inbound import (
     classify_inbound_request,
     x_mcp_header_map,
 )
-from mcp.shared.jsonrpc_dispatcher import handler_exception_to_error_data
+from mcp.shared.jsonrpc_dispatcher import handler_exception_to_error_data, progress_token_from_params
 from mcp.shared.message import ServerMessageMetadata
 from mcp.shared.transport_context import TransportContext
-from mcp_types import DEFAULT_NEGOTIATED_VERSION, LOG_LEVEL_META_KEY, ErrorData, JSONRPCError
+from mcp_types import DEFAULT_NEGOTIATED_VERSION, ErrorData, JSONRPCError
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.requests import Request
 from starlette.types import Scope
@@ -41,12 +41,12 @@ from .limits import REQUEST
 logger = logging.getLogger(__name__)
 
 MEMBERS = {"jsonrpc", "id", "method", "params"}  # of a request, and no others
-NEWS = ("progressToken", LOG_LEVEL_META_KEY)  # members of `_meta` with which a caller asks for news
 STREAMS = {"subscriptions/listen"}  # methods whose answer is a stream
 # Headers that decide; one that is sent twice is for the manager to judge.
 DECISIVE = {
     name.encode(): name for name in ("host", "origin", MCP_PROTOCOL_VERSION_HEADER, MCP_METHOD_HEADER, MCP_NAME_HEADER)
 }
+Tell = Callable[[bytes], Awaitable[None]]  # sends a notification to the caller
 
 
 class Answer(NamedTuple):
@@ -58,11 +58,13 @@ class Answer(NamedTuple):
 
 @dataclass
 class Exchange:
-    """What the SDK's server knows of a request whose caller gets the answer and nothing else."""
+    """What the SDK's server knows of a request: its caller can be told something, but not asked."""
 
     transport: TransportContext
     request_id: str | int
     message_metadata: ServerMessageMetadata
+    progress_token: str | int | None
+    tell: Tell
     can_send_request: bool = False
 
     @cached_property
@@ -75,10 +77,14 @@ class Exchange:
         raise NoBackChannelError(method)
 
     async def notify(self, method: str, params: Mapping[str, Any] | None, opts: CallOptions | None = None) -> None:
-        """There is no way to the caller."""
+        given = {} if params is None else {"params": dict(params)}
+        await self.tell(encoded({"jsonrpc": "2.0", "method": method, **given}))
 
     async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
-        """The caller sent no token for it."""
+        if self.progress_token is not None:
+            news = {"progressToken": self.progress_token, "progress": progress, "total": total, "message": message}
+            known = {name: value for name, value in news.items() if value is not None}
+            await self.notify("notifications/progress", known)
 
 
 @dataclass(frozen=True)
@@ -104,13 +110,10 @@ class Direct:
         """The request in the scope if it is ordinary, else None."""
         request: dict[str, Any] = scope[REQUEST]
         params = request.get("params") or {}
-        meta = params.get("_meta") or {}
         if (
             request.get("id") is None
             or not request.keys() <= MEMBERS
             or "method" not in request
-            or not isinstance(meta, dict)
-            or any(asked in meta for asked in NEWS)
             or request["method"] in STREAMS
         ):
             return None
@@ -146,30 +149,34 @@ class Direct:
         self.unmarked[name] = schema
         return False
 
-    async def answer(self, call: Call, scope: Scope) -> Answer:
-        """What the manager would answer in JSON."""
+    async def answer(self, call: Call, scope: Scope, tell: Tell) -> Answer:
+        """What the manager would answer in JSON; `tell` gets the notifications before it."""
         request = Request(scope)
-        id, method = call.request["id"], call.request["method"]
+        id, params = call.request["id"], call.request.get("params")
         transport = TransportContext(
             kind="streamable-http", can_send_request=False, headers=request.headers if call.stateless else None
         )
-        exchange = Exchange(transport, id, ServerMessageMetadata(request_context=request))
+        metadata = ServerMessageMetadata(request_context=request)
+        exchange = Exchange(transport, id, metadata, progress_token_from_params(params), tell)
         try:
             result = await serve_one(
                 self.server,
                 exchange,
-                method,
-                call.request.get("params"),
+                call.request["method"],
+                params,
                 connection=call.connection,
                 lifespan_state=self.state(),
             )
         except Exception as error:
             return failed(call, error)
-        response = {"jsonrpc": "2.0", "id": id, "result": result}
-        try:
-            return Answer(200, pydantic_core.to_json(response))
-        except ValueError:  # UTF-8 cannot hold it, such as lone surrogates
-            return Answer(200, json.dumps(response, separators=(",", ":")).encode())
+        return Answer(200, encoded({"jsonrpc": "2.0", "id": id, "result": result}))
+
+
+def encoded(message: dict[str, Any]) -> bytes:
+    try:
+        return pydantic_core.to_json(message)
+    except ValueError:  # UTF-8 cannot hold it, such as lone surrogates
+        return json.dumps(message, separators=(",", ":")).encode()
 
 
 def failed(call: Call, error: Exception) -> Answer:
