@@ -26,12 +26,14 @@ class Arguments(FuncMetadata):
     """
 
     input_schema: dict[str, Any]
+    texts: frozenset[str]  # names of those that are plain text
 
     def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
-        texts = {name: value for name, value in data.items() if is_text(self.input_schema["properties"].get(name, {}))}
-        others = {name: value for name, value in data.items() if name not in texts}
+        others = {name: value for name, value in data.items() if name not in self.texts}
+        if not others:
+            return data
         limit([value for value in others.values() if isinstance(value, str) and value.lstrip()[:1] in ("[", "{")])
-        return super().pre_parse_json(others) | texts
+        return super().pre_parse_json(others) | {name: data[name] for name in data.keys() & self.texts}
 
     def validate_arguments(self, arguments_to_validate: dict[str, Any]) -> dict[str, Any]:
         given = self.pre_parse_json(arguments_to_validate)
@@ -48,7 +50,8 @@ def lenient(reader: FuncMetadata, schema: dict[str, Any]) -> Arguments:
     """The reader of a tool's arguments, by its input schema."""
     model = reader.arg_model
     taking_numbers = type(model.__name__, (model,), {"model_config": ConfigDict(coerce_numbers_to_str=True)})
-    return Arguments(**{**dict(reader), "arg_model": taking_numbers}, input_schema=schema)
+    texts = frozenset(name for name, parameter in schema.get("properties", {}).items() if is_text(parameter))
+    return Arguments(**{**dict(reader), "arg_model": taking_numbers}, input_schema=schema, texts=texts)
 
 
 def is_text(parameter: dict[str, Any]) -> bool:

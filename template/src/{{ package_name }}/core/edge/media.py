@@ -6,11 +6,16 @@ Here others get what they accept: a caller that takes only JSON gets JSON, and o
 
 import json
 import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
 
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 JSON, EVENTS = b"application/json", b"text/event-stream"
+STATED = {b"content-type", b"content-encoding", b"accept"}  # headers about media types
+SHORT = 512  # bytes of these headers in one request, up to which what they say is remembered
 OTHER_JSON = re.compile(rb"application/json-rpc|application/[\w.!#$&^-]+\+json")  # the last as in RFC 6839 §3.1
 CHARSETS = {b"utf-8", b"utf8", b"us-ascii"}  # ASCII is a part of UTF-8
 QUOTED = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"?', re.DOTALL)
@@ -23,6 +28,8 @@ STOPPED = (
     b'"message": "The connector stopped before it answered. Call again."}}'
 )
 
+Headers = tuple[tuple[bytes, bytes], ...]
+
 
 class MediaTypes:
     """Refuse what is not JSON with a 415, and send each answer in a form that its caller accepts.
@@ -34,31 +41,58 @@ class MediaTypes:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if why := unreadable(scope):
-            return await refuse(415, why)(scope, receive, send)
-        ranges = media_ranges(b",".join(values(scope, b"accept")).strip(b", ") or b"*/*")
-        if accepts(JSON, ranges):
-            if not accepts(EVENTS, {named: q for named, q in ranges.items() if named != b"*/*"}):
-                send = as_json(send)  # `*/*` asks for no stream
-        elif accepts(EVENTS, ranges):
-            send = as_events(send)
-        else:
-            why = "The answer is JSON or an event stream. Accept application/json, text/event-stream or both."
-            return await refuse(406, why)(scope, receive, send)
+        stated = tuple([header for header in scope["headers"] if header[0] in STATED])
+        short = sum([len(value) for _, value in stated]) <= SHORT
+        form = judged(stated) if short else judge(stated)
+        if form.refusal:
+            return await refuse(*form.refusal)(scope, receive, send)
+        await self.app(scope, receive, form.convert(send) if form.convert else send)
+
+
+class ForTheSdk:
+    """Give the SDK's manager the one spelling of media types that it takes, and send its text in UTF-8."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         form = {b"content-type": JSON, b"accept": JSON + b", " + EVENTS}
         others = [(name, value) for name, value in scope["headers"] if name not in form]
         await self.app({**scope, "headers": [*others, *form.items()]}, receive, in_utf_8(send))
 
 
-def values(scope: Scope, name: bytes) -> list[bytes]:
-    return [value for named, value in scope["headers"] if named == name]
+class Form(NamedTuple):
+    """A status and a sentence for a request that is refused; or how its answer is converted, if it is."""
+
+    refusal: tuple[int, str] | None = None
+    convert: Callable[[Send], Send] | None = None
 
 
-def unreadable(scope: Scope) -> str | None:
+def judge(headers: Headers) -> Form:
+    """What these headers of a request say about media types."""
+    if why := unreadable(headers):
+        return Form((415, why))
+    ranges = media_ranges(b",".join(values(headers, b"accept")).strip(b", ") or b"*/*")
+    if accepts(JSON, ranges):
+        named = {media: quality for media, quality in ranges.items() if media != b"*/*"}  # `*/*` asks for no stream
+        return Form(convert=None if accepts(EVENTS, named) else as_json)
+    if accepts(EVENTS, ranges):
+        return Form(convert=as_events)
+    return Form((406, "The answer is JSON or an event stream. Accept application/json, text/event-stream or both."))
+
+
+judged = lru_cache(maxsize=256)(judge)  # clients send the same few combinations all the time
+
+
+def values(headers: Headers, name: bytes) -> list[bytes]:
+    return [value for named, value in headers if named == name]
+
+
+def unreadable(headers: Headers) -> str | None:
     """Why the body of a request cannot be read, or None: it must be JSON in UTF-8 (RFC 9110 §8.3, §8.4)."""
-    if any(value.lower() not in (b"", b"identity") for value in values(scope, b"content-encoding")):
+    if any(value.lower() not in (b"", b"identity") for value in values(headers, b"content-encoding")):
         return "The body must not be compressed. Send it without Content-Encoding."
-    types = [part for value in values(scope, b"content-type") for part in QUOTED.sub(rb"\1", value).split(b",")]
+    types = [part for value in values(headers, b"content-type") for part in QUOTED.sub(rb"\1", value).split(b",")]
     for part in types or [b""]:
         media, *parameters = (word.strip().lower() for word in part.split(b";"))
         if media != JSON and not OTHER_JSON.fullmatch(media):

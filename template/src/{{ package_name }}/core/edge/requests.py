@@ -1,6 +1,7 @@
 """What every request passes, whoever sends it: whole requests, tidy headers, and POST alone."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 
 from starlette.responses import Response
@@ -17,9 +18,24 @@ class TidyHeaders:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        tidy = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
-        headers = [(name, value.lower() if name == b"host" else value) for name, value in tidy]
+        headers = [
+            (name, value.strip(b" \t").lower() if name == b"host" else value.strip(b" \t"))
+            for name, value in scope["headers"]
+        ]
         await self.app({**scope, "headers": headers}, receive, send)
+
+
+class Shortcut:
+    """Answer requests for some paths before routing and CORS, which do nothing for a caller that is no web page."""
+
+    def __init__(self, app: ASGIApp, endpoints: Mapping[str, ASGIApp]) -> None:
+        self.app, self.endpoints = app, endpoints
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self.endpoints.get(scope["path"]) if scope["type"] == "http" else None
+        if app is None or any(name == b"origin" for name, _ in scope["headers"]):
+            app = self.app
+        await app(scope, receive, send)
 
 
 class WholeRequest:

@@ -2,13 +2,13 @@
 
 import logging
 import re
-from collections.abc import Set
+from collections.abc import Iterable, Set
+from typing import NamedTuple
 
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from starlette.authentication import AuthCredentials
-from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -29,9 +29,10 @@ class Authenticate:
     def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
         self.app, self.keys = AuthContextMiddleware(app), keys
         self.failures = Attempts(WRONG_KEYS)
+        self.known: dict[str, Caller] = {}  # by the ids of keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        presented = credentials(Headers(scope=scope))
+        presented = credentials(scope["headers"])
         if not presented:
             return await refuse(401, "unauthorized", "Bearer")(scope, receive, send)
         if len(presented) > 1:
@@ -51,14 +52,29 @@ class Authenticate:
                 return await refuse(429, "too many wrong keys", retry_after=wait)(scope, receive, send)
             return await refuse(401, "invalid_token", challenge("invalid_token"))(scope, receive, send)
         note(caller=known.id)
-        scope = {**scope, "user": user(known), "auth": AuthCredentials(sorted(known.scopes))}
-        await self.app(scope, receive, send)
+        caller = self.known.get(known.id)
+        if caller is None or caller.key is not known:  # first seen, or changed in the file
+            caller = self.known[known.id] = Caller(known, user(known), AuthCredentials(sorted(known.scopes)))
+        await self.app({**scope, "user": caller.user, "auth": caller.auth}, receive, send)
 
 
-def credentials(headers: Headers) -> set[str]:
+class Caller(NamedTuple):
+    """Who holds a key; made once, because most callers call often."""
+
+    key: Key
+    user: AuthenticatedUser
+    auth: AuthCredentials
+
+
+def credentials(headers: Iterable[tuple[bytes, bytes]]) -> set[str]:
     """The keys in `Authorization: Bearer` and `X-API-Key`; the query string is never one (RFC 6750 §2.3)."""
-    bearers = [value.split(" ", 1) for value in headers.getlist("authorization") if value.lower().startswith("bearer ")]
-    return {key.strip() for key in [*(bearer[1] for bearer in bearers), *headers.getlist("x-api-key")] if key.strip()}
+    keys = set()
+    for name, value in headers:
+        if name == b"x-api-key":
+            keys.add(value.decode("latin-1").strip())
+        elif name == b"authorization" and value[:7].lower() == b"bearer ":
+            keys.add(value[7:].decode("latin-1").strip())
+    return keys - {""}
 
 
 def claimed_id(key: str) -> str:
