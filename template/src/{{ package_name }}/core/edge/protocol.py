@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -25,11 +24,11 @@ from mcp_types import CallToolResult, GetPromptResult, InputRequiredResult, Tool
 from pydantic import AnyUrl, ValidationError
 from pydantic_core import ErrorDetails
 
-from ...settings import Settings
-from ..fields import LEAST
+from ...settings import SECRETS, Settings
 from ..timing import limit_of
 from .arguments import Arguments, invalid, lenient
 from .observe import note, observe_message
+from .state_keys import Sealing
 
 MAX_ERROR = 2_000  # characters of an error message to an agent
 NAMED = 5  # wrong arguments that one message lists
@@ -202,10 +201,6 @@ def shortened(text: str) -> str:
     return text if len(text) <= MAX_ERROR else f"{text[: MAX_ERROR - 40]}… ({len(text):,} characters)"
 
 
-def new_key() -> str:
-    return secrets.token_urlsafe(LEAST)
-
-
 def token_owner() -> tuple[str | None, ...] | None:
     """The user and client of this request's access token; a token without a subject counts as its own user."""
     token = get_access_token()
@@ -219,9 +214,8 @@ def request_state(settings: Settings, caller: Callable[[], object] = token_owner
 
     `caller` returns the identity of the current caller, in JSON types. Only that caller can use the state.
     """
-    keys = [key.get_secret_value() for key in settings.request_state_keys]
     return RequestStateSecurity(
-        keys=keys or [new_key()],
+        codec=Sealing(settings.request_state_keys, SECRETS / "request_state_keys"),
         bind_principal=lambda _: json.dumps(caller(), sort_keys=True),
         audience=settings.public_url,
     )
