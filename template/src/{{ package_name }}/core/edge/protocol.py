@@ -140,7 +140,7 @@ def too_late(name: str, seconds: float, hints: ToolAnnotations | None) -> str:
     """What to do after a call that was cancelled: one that only reads can be repeated."""
     reads = hints is not None and hints.read_only_hint
     remedy = "Ask for less, or call again later." if reads else f"{MAYBE}: check before calling again."
-    return f"{name} took longer than {seconds:g} seconds and was stopped. {remedy}"
+    return f"{name} took longer than {seconds:g} second{'s' * (seconds != 1)} and was stopped. {remedy}"
 
 
 def has_root_cause(error: BaseException, kind: type[BaseException]) -> bool:
