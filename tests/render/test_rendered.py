@@ -323,6 +323,7 @@ def test_a_required_setting_of_ours_fails_no_test_of_the_template(
     file.write_text(file.read_text().replace(line, OWN[line]))
     path = {"PYTHONPATH": f"{project / 'src'}:{environment.get('PYTHONPATH', '')}"}
     commands = "tests/test_outbound.py tests/test_settings.py tests/test_state_keys.py tests/test_write_scopes.py"
+    commands += " tests/test_settings_command.py"
     accepted, said = judge("pytest", project, {**environment, **path, "PYTEST_ADDOPTS": commands}, shared)
     assert accepted, said
 
