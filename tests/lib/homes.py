@@ -16,6 +16,7 @@ FOLDERS = {  # of the rows of a question's choices
     "hosting": "targets",
     "source": "sources",
     "ci": "pipelines",
+    "observability": "observability",
 }
 GIVEN = {
     "auth_mode": "none",
@@ -23,6 +24,7 @@ GIVEN = {
     "hosting": "compose",
     "source": "blank",
     "ci": "none",
+    "observability": "none",
     "package_name": "acme_crm",
     "image_name": "acme-crm",
     "command_name": "connector",

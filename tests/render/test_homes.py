@@ -97,7 +97,7 @@ ROW = {  # what a row must say, and what it may
     ),
     "source": (set(), {"upstream", "limits", "variables", "dependencies"}),
     "hosting": (
-        {"tier", "pins", "traffic", "changed_keys", "before", "stores", "given"},
+        {"tier", "pins", "traffic", "changed_keys", "before", "stores", "given", "log", "metrics"},
         {*("keeps", "sets", "key_command", "old_builder", "network", "variables", "mounts", "overwrites")},
     ),
 }

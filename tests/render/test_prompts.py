@@ -130,7 +130,7 @@ def test_every_question_can_be_read_to_its_end(
 ) -> None:
     follow = {"headers": ["headers_names"], "oauth-introspection": ["identity_provider"]}.get(mode, [])
     with terminal("copy", questionnaire, "project", columns=columns, rows=rows, cwd=tmp_path) as shown:
-        for question in ["project_name", "project_description", "auth_mode", *follow, "hosting", "source", "ci"]:
+        for question in ["project_name", "project_description", "auth_mode", *follow, "hosting", "source", "ci", "observability"]:
             asked(shown, question)
             chosen = DOWN * rendering.choices("auth_mode").index(mode) if question == "auth_mode" else ""
             shown.press({"project_name": "Acme CRM"}.get(question, chosen) + "\r")
@@ -255,7 +255,7 @@ def test_ctrl_c_ends_with_one_sentence(questionnaire: Path, tmp_path: Path, ques
 
 def test_an_update_asks_again_with_the_old_answers_chosen(project: Path) -> None:
     with terminal("update", cwd=project) as shown:
-        for question in ["project_name", "project_description", "auth_mode", "hosting", "source", "ci"]:
+        for question in ["project_name", "project_description", "auth_mode", "hosting", "source", "ci", "observability"]:
             asked(shown, question)
             if question == "project_name":
                 assert "   Acme CRM" in shown.lines()
