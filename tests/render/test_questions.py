@@ -430,7 +430,7 @@ def test_the_names_that_may_be_given_are_the_questions() -> None:
             (
                 name,
                 f'"{shown}"; choose from project_name, project_description, auth_mode, headers_names, '
-                "identity_provider, hosting, source, ci, package_name, image_name, command_name.",
+                "identity_provider, hosting, source, ci, observability, package_name, image_name, command_name.",
             )
             for name, shown in [
                 ("only", "only"),  # computed, which nobody may give
