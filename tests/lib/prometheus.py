@@ -1,4 +1,4 @@
-"""Prometheus as Debian has it, what it is asked in a connector's `ops/` and runbook, and the runbook's questions to the log."""
+"""Prometheus as Debian has it, what a connector's `ops/` and runbook ask it, and what the runbook asks the log."""
 
 import json
 import re
@@ -17,7 +17,6 @@ from .serving import free_port, started
 PROMETHEUS, PROMTOOL, JQ = (Path("/usr/bin") / name for name in ("prometheus", "promtool", "jq"))
 MISSING = [str(program) for program in (PROMETHEUS, PROMTOOL, JQ) if not program.exists()]
 WINDOW = "30s"  # what Grafana would put in the place of $__rate_interval
-SELECTOR = re.compile(r"\b[a-z_]+\{[^}]*\}")
 
 
 def panels(project: Path) -> list[tuple[str, str]]:
@@ -26,11 +25,8 @@ def panels(project: Path) -> list[tuple[str, str]]:
     named = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
     values = {"$__rate_interval": WINDOW, "$job": named["job"]["current"]["value"]}
     values["$instance"] = named["instance"]["allValue"]
-    return [
-        (panel["title"], replaced(target["expr"], values))
-        for panel in dashboard["panels"]
-        for target in panel["targets"]
-    ]
+    targets = [(panel["title"], target["expr"]) for panel in dashboard["panels"] for target in panel["targets"]]
+    return [(title, replaced(question, values)) for title, question in targets]
 
 
 def replaced(text: str, values: Mapping[str, str]) -> str:
@@ -60,6 +56,11 @@ def asked(project: Path) -> list[str]:
     return [code for blocks in chapters(project).values() for language, code in blocks if language == "promql"]
 
 
+def first(project: Path, chapter: str) -> str:
+    """The first question of a chapter to Prometheus."""
+    return next(code for language, code in chapters(project)[chapter] if language == "promql")
+
+
 def promtool(*arguments: str | Path, cwd: Path) -> tuple[bool, str]:
     """Whether it accepts that, and what it says."""
     done = subprocess.run([PROMTOOL, *arguments], cwd=cwd, capture_output=True, text=True)
@@ -80,15 +81,15 @@ class Prometheus:
 
     origin: str
 
-    def ask(self, question: str) -> list[float]:
-        """The values of the answer, NaN among them.
+    def ask(self, question: str) -> list[tuple[dict[str, str], float]]:
+        """The answer: labels and values, NaN among them.
 
         Raises:
             AssertionError: It cannot be asked so.
         """
         answer = httpx2.get(f"{self.origin}/api/v1/query", params={"query": question}, trust_env=False).json()
         assert answer["status"] == "success", f"{question}: {answer}"
-        return [float(series["value"][1]) for series in answer["data"]["result"]]
+        return [(series["metric"], float(series["value"][1])) for series in answer["data"]["result"]]
 
     def rules(self) -> dict[str, str]:
         """Each rule that was evaluated, and what was wrong with it."""
@@ -109,7 +110,7 @@ def reading(project: Path, folder: Path, ports: Sequence[int]) -> Iterator[Prome
     (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
     port = free_port()
     origin = f"http://127.0.0.1:{port}"
-    command = [PROMETHEUS, "--config.file=prometheus.yml", f"--web.listen-address=127.0.0.1:{port}"]
+    command: list[str | Path] = [PROMETHEUS, "--config.file=prometheus.yml", f"--web.listen-address=127.0.0.1:{port}"]
     with started([*command, "--storage.tsdb.path=data"], {}, folder, origin, f"{origin}/-/ready", {}):
         yield Prometheus(origin)
 

@@ -1,20 +1,34 @@
-"""What watches a connector: a real Prometheus reads it, and its alerts, its dashboard and its runbook find what happens."""
+"""A real Prometheus reads connectors; their alerts, their dashboard and their runbook find what happens in them."""
 
-import json
+import math
 import re
 import shutil
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+import valkey
 
 from ..lib import prometheus, rendering
 from ..lib.prometheus import Prometheus, promtool
 from ..lib.rendering import Answers, Installed, Rendered
-from ..lib.serving import Running, free_port, serving
+from ..lib.serving import (
+    Running,
+    access_token,
+    free_port,
+    identity_provider,
+    issued_by,
+    run,
+    serving,
+    state_store,
+)
 
 pytestmark = [
     pytest.mark.peers,
@@ -30,9 +44,10 @@ WATCHED: list[Answers] = [  # each mode with each source
 ]
 every_watched = pytest.mark.parametrize("answers", WATCHED, ids=rendering.label)
 ACCEPT = {"Accept": "application/json, text/event-stream"}
+LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 
 
-def watched(mode: str, source: str = "rest-api") -> Answers:
+def answers_of(mode: str, source: str = "rest-api") -> Answers:
     [answers] = [a for a in WATCHED if (a["auth_mode"], a["source"]) == (mode, source)]
     return answers
 
@@ -88,7 +103,7 @@ PLANTED = {  # in alerts.yml: an edit that one of the two commands must refuse
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_error_in_the_alerts_is_found(rendered: Rendered, tmp_path: Path, name: str) -> None:
-    ops = shutil.copytree(rendered(watched("api-key")) / "ops", tmp_path / "ops")
+    ops = shutil.copytree(rendered(answers_of("api-key")) / "ops", tmp_path / "ops")
     right, wrong = PLANTED[name]
     text = (ops / "alerts.yml").read_text(encoding="utf-8")
     assert right in text
@@ -97,3 +112,255 @@ def test_a_planted_error_in_the_alerts_is_found(rendered: Rendered, tmp_path: Pa
         promtool(*words, cwd=ops)[0]
         for words in (("check", "rules", "alerts.yml"), ("test", "rules", "alerts.test.yml"))
     )
+
+
+# ---------------------------------------------------------------------------------------------- read by Prometheus
+
+
+class Api(ThreadingHTTPServer):
+    """An upstream API that answers with a status, after some seconds."""
+
+    daemon_threads = True
+    status, seconds = 200, 0.0
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert isinstance(self.server, Api)
+            time.sleep(self.server.seconds)
+            with suppress(OSError):  # the caller has left
+                self.send_response(self.server.status)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(b'{"records": [], "next": null}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    @contextmanager
+    def being(self, status: int = 200, seconds: float = 0) -> Iterator[None]:
+        """Until the block ends, it answers so."""
+        self.status, self.seconds = status, seconds
+        yield
+        self.status, self.seconds = 200, 0
+
+
+@contextmanager
+def upstream_api() -> Iterator[tuple[Api, str]]:
+    with Api(("127.0.0.1", 0), Api.Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server, f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+class Watched:
+    """A connector that Prometheus reads."""
+
+    def __init__(self, project: Path, env: Mapping[str, str], connector: Running, server: Prometheus, folder: Path):
+        self.project, self.env, self.connector, self.server, self.folder = project, env, connector, server, folder
+
+    def post(self, body: Mapping[str, Any] = LIST, timeout: float = 30, **headers: str) -> httpx2.Response:
+        sent = {**ACCEPT, **self.connector.headers, **headers}
+        return httpx2.post(self.connector.url, json=body, headers=sent, trust_env=False, timeout=timeout)
+
+    def call(self, tool: str, timeout: float = 30, **arguments: object) -> httpx2.Response:
+        params = {"name": tool, "arguments": arguments}
+        return self.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}, timeout)
+
+    def logged(self, chapter: str, words: str) -> str:
+        """What the runbook's questions with these words find in the log."""
+        prometheus.lines(self.project, self.connector.log, self.folder)
+        return prometheus.found(self.project, chapter, words, self.folder)
+
+    def counted(self, chapter: str, **labels: str) -> bool:
+        """Whether one of the runbook's questions to Prometheus has an answer above 0 with these labels."""
+        blocks = prometheus.chapters(self.project)[chapter]
+        answers = [self.server.ask(code) for language, code in blocks if language == "promql"]
+        return any(value > 0 for answer in answers for named, value in answer if labels.items() <= named.items())
+
+    def blank(self, panels: list[tuple[str, str]]) -> list[str]:
+        """Titles of panels that show nothing."""
+        answers = {title: self.server.ask(question) for title, question in panels}
+        return [title for title, answer in answers.items() if all(math.isnan(value) for _, value in answer)]
+
+    def unknown(self) -> list[str]:
+        """Metrics and labels that alerts name and the connector does not have."""
+        rules = " ".join(rule["expr"] for rule in prometheus.rules(self.project))
+        named = {(metric, label) for metric, labels in SELECTED.findall(rules) for label in LABEL.findall(labels)}
+        return [f"{m}{{{label}}}" for m, label in sorted(named) if not self.server.ask(f'{m}{{{label}!=""}}')]
+
+
+SELECTED = re.compile(r"([\w:]+)\{([^}]*)\}")
+LABEL = re.compile(r'(\w+)(?==~?")')
+
+
+def until(met: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not met():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+@contextmanager
+def watching(installed: Installed, folder: Path, answers: Answers, **settings: str) -> Iterator[Watched]:
+    """A connector, and a Prometheus that has read it twice."""
+    project, env = installed(answers)
+    port = free_port()
+    with (
+        serving(project, env, METRICS_PORT=str(port), LOG_FORMAT="json", **settings) as connector,
+        prometheus.reading(project, folder, [port]) as server,
+    ):
+        until(lambda: server.ask("count_over_time(connector_build_info[1m]) > 1") != [])
+        yield Watched(project, env, connector, server, folder)
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[tuple[Api, str]]:
+    with upstream_api() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def keyed(installed: Installed, api: tuple[Api, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """A connector with keys and that API, whose limits are soon reached."""
+    limits = {"RATE_LIMIT": "20/second", "TOOL_TIMEOUT": "7", "API_KEYS_FILE": ""}
+    folder = tmp_path_factory.mktemp("keyed")
+    limits["API_KEYS_FILE"] = str(folder / "keys.jsonl")
+    with watching(installed, folder, answers_of("api-key"), UPSTREAM_URL=api[1], **limits) as found:
+        yield found
+
+
+def visit(watched: Watched, tool: str) -> None:
+    """What a connector gets on any day: good calls, calls that fail, callers without a credential, and strangers."""
+    for _ in range(3):
+        for request in (
+            lambda: watched.call(tool, text="Three little words"),
+            lambda: watched.call(tool, nothing="of use"),
+            lambda: watched.post(Authorization="Bearer wrong"),
+            lambda: watched.post(Host="other.example"),
+        ):
+            request()
+        time.sleep(1.1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "source", "tool"), [("api-key", "rest-api", "search_records"), ("oauth", "blank", "count_words")]
+)
+def test_every_panel_shows_something_and_every_alert_is_computed(
+    installed: Installed, tmp_path: Path, mode: str, source: str, tool: str
+) -> None:
+    with watching(installed, tmp_path, answers_of(mode, source)) as found:
+        visit(found, tool)
+        panels = prometheus.panels(found.project)
+        until(lambda: not found.blank(panels))
+        until(lambda: not found.unknown())
+        names = {rule.get("alert") or rule["record"] for rule in prometheus.rules(found.project)}
+        until(lambda: found.server.rules().keys() == names)
+        assert {name: error for name, error in found.server.rules().items() if error} == {}
+        title, question = panels[0]
+        assert found.blank([(title, question.replace("_seconds_count", "_seconds_counts"))]) == [title]
+        text = (found.project / "ops/alerts.yml").read_text(encoding="utf-8")
+        found.project = tmp_path
+        (tmp_path / "ops").mkdir()
+        (tmp_path / "ops/alerts.yml").write_text(text.replace('outcome="tool_error"', 'outcomes="tool_error"'))
+        assert found.unknown() == ["mcp_server_operation_duration_seconds_count{outcomes}"]
+
+
+# --------------------------------------------------------------------------------------------------- ten faults
+
+
+def test_a_wrong_upstream_credential_is_found(keyed: Watched, api: tuple[Api, str]) -> None:
+    with api[0].being(status=401):
+        keyed.call("search_records")
+    assert "401" in keyed.logged("UpstreamRefusesCredential", '"401"')
+    until(lambda: keyed.counted("UpstreamRefusesCredential"))
+
+
+def test_an_upstream_host_that_has_no_address_is_found(installed: Installed, tmp_path: Path) -> None:
+    with watching(installed, tmp_path, answers_of("none"), UPSTREAM_URL="http://nowhere.invalid") as found:
+        found.call("search_records")
+        said = found.logged("UpstreamFailing", "connector.upstream")
+        assert "nowhere.invalid" in said
+        assert re.search("name resolution|Name or service not known", said)
+        until(lambda: found.counted("UpstreamFailing", result="failed"))
+
+
+def test_a_slow_upstream_api_is_found(keyed: Watched, api: tuple[Api, str]) -> None:
+    with api[0].being(seconds=5.5):
+        keyed.call("search_records")
+    whole, upstream, _ = keyed.logged("ConnectorSlow", "duration_ms > 5000").split(maxsplit=2)
+    assert float(whole) >= float(upstream) > 5400
+    until(lambda: any(value > 5 for _, value in keyed.server.ask(prometheus.first(keyed.project, "ConnectorSlow"))))
+
+
+def test_an_identity_provider_that_is_down_is_found(installed: Installed, tmp_path: Path) -> None:
+    with ExitStack() as running:
+        idp = running.enter_context(identity_provider(opaque=True))
+        settings = issued_by(idp, "oauth-introspection")
+        answers = answers_of("oauth-introspection", "blank")
+        found = running.enter_context(watching(installed, tmp_path, answers, **settings))
+        token = access_token(idp.origin, found.connector.url)
+        idp.process.kill()
+        assert found.post(Authorization=f"Bearer {token}").status_code == 503
+        assert "does not answer" in found.logged("IssuerUnreachable", "core.auth.issuer")
+        assert "503" in found.logged("CallersUnchecked", "unavailable")
+        until(lambda: found.counted("IssuerUnreachable") and found.counted("CallersUnchecked", status="503"))
+
+
+def test_a_revoked_key_is_found(keyed: Watched) -> None:
+    file = str(keyed.folder / "keys.jsonl")
+    command = ["connector", "keys"]
+    env = {**keyed.env, "API_KEYS_FILE": file}
+    key = run(keyed.project, env, *command, "new", "--owner", "leaver").stdout.splitlines()[1]
+    until(lambda: keyed.post(Authorization=f"Bearer {key}").status_code == 200)
+    number = key.split("_")[-2] if key.count("_") == 3 else re.findall(r"_([0-9a-f]{12})_", key)[0]
+    run(keyed.project, env, *command, "revoke", number)
+    until(lambda: keyed.post(Authorization=f"Bearer {key}").status_code == 401)
+    assert number in keyed.logged("CallersRefused", '"refused_401"')
+    until(lambda: keyed.counted("CallersRefused", status="401"))
+
+
+def test_another_host_name_is_found(keyed: Watched) -> None:
+    assert keyed.post(Host="other.example").status_code == 421
+    assert "refused_host" in keyed.logged("CallersRefused", '"refused_host"')
+    until(lambda: keyed.counted("CallersRefused", status="421"))
+
+
+def test_a_caller_over_the_rate_is_found(keyed: Watched) -> None:
+    with ThreadPoolExecutor(30) as pool:
+        assert 429 in {answer.status_code for answer in pool.map(lambda _: keyed.post(), range(60))}
+    assert "refused_429" in keyed.logged("CallersRefused", '"refused_429"')
+    until(lambda: keyed.counted("CallersRefused", status="429"))
+
+
+def test_a_tool_that_takes_too_long_is_found(keyed: Watched, api: tuple[Api, str]) -> None:
+    with api[0].being(seconds=12):
+        keyed.call("search_records")
+    assert "timeout" in keyed.logged("ConnectorErrors", '"timeout"')
+    until(lambda: keyed.counted("ConnectorErrors", outcome="timeout"))
+
+
+def test_a_caller_who_left_is_found(keyed: Watched, api: tuple[Api, str]) -> None:
+    with api[0].being(seconds=3), pytest.raises(httpx2.TimeoutException):
+        keyed.call("search_records", timeout=1)
+    until(lambda: "cancelled" in keyed.logged("Callers leave", '"cancelled"'))
+    until(lambda: keyed.counted("Callers leave"))
+
+
+def test_a_full_store_is_found(installed: Installed, tmp_path: Path) -> None:
+    with identity_provider(registration=False) as idp, state_store() as store:
+        settings = issued_by(idp, "oauth-proxy") | {"STATE_STORE_URL": store.url}
+        with (
+            watching(installed, tmp_path, answers_of("oauth-proxy", "blank"), **settings) as found,
+            valkey.Valkey.from_url(store.url) as asking,
+        ):
+            asking.config_set("maxmemory-policy", "noeviction")
+            asking.config_set("maxmemory", 1)
+            client = {"redirect_uris": ["http://127.0.0.1/oauth/callback"], "client_name": "An agent"}
+            answer = httpx2.post(f"{found.connector.origin}/register", json=client, trust_env=False)
+            assert answer.status_code == 503
+            chapter = "The store of logins is full"
+            assert "unavailable" in found.logged(chapter, "unavailable")
+            assert "the state store is full" in found.logged(chapter, "the state store is full")
+            until(lambda: found.counted(chapter, status="503"))
