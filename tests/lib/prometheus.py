@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import httpx2
@@ -47,7 +48,7 @@ def chapters(project: Path) -> dict[str, list[tuple[str, str]]]:
     found = {}
     for chapter in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
         blocks = re.findall(r"^ *```(\w+)\n(.*?)^ *```$", chapter, re.MULTILINE | re.DOTALL)
-        found[chapter.splitlines()[0]] = [(language, code.strip()) for language, code in blocks]
+        found[chapter.splitlines()[0]] = [(language, dedent(code).strip()) for language, code in blocks]
     return found
 
 
@@ -104,7 +105,7 @@ def reading(project: Path, folder: Path, ports: Sequence[int]) -> Iterator[Prome
     [text] = [code for language, code in chapters(project)["Set it up"] if language == "yaml"]
     settings = yaml.safe_load(text)
     settings["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    settings["rule_files"] = [str(project / "ops" / name) for name in settings["rule_files"]]
+    settings["rule_files"] = [str(project / name) for name in settings["rule_files"]]
     [job] = settings["scrape_configs"]
     job["static_configs"] = [{"targets": [f"127.0.0.1:{port}" for port in ports]}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
@@ -117,11 +118,10 @@ def reading(project: Path, folder: Path, ports: Sequence[int]) -> Iterator[Prome
 
 def lines(project: Path, log: Path, folder: Path) -> None:
     """Put the log where the runbook's questions look for it, as the runbook does."""
-    folder.joinpath("raw.log").write_bytes(log.read_bytes())
-    [convert] = [
-        line for _, code in chapters(project)["Read the log"] for line in code.splitlines() if "> log.jsonl" in line
-    ]
-    subprocess.run(["sh", "-ec", convert], cwd=folder, check=True)
+    [text] = [code for _, code in chapters(project)["Read the log"] if "> log.jsonl" in code]
+    [convert] = re.findall(r"^  (jq .* > log\.jsonl)$", text, re.MULTILINE)
+    with log.open("rb") as raw:
+        subprocess.run(["sh", "-ec", convert], cwd=folder, stdin=raw, check=True)
 
 
 def found(project: Path, chapter: str, words: str, folder: Path) -> str:
