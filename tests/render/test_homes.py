@@ -92,7 +92,7 @@ ROW = {  # what a row must say, and what it may
         {"caller", "logged"},
         {
             *("guarded", "scoped", "counted", "resource_server", "proxied", "personal"),
-            *("commands", "variables", "secrets", "dependencies", "needs", "issuer_silent"),
+            *("commands", "variables", "secrets", "dependencies", "needs"),
         },
     ),
     "source": (set(), {"upstream", "limits", "variables", "dependencies"}),
