@@ -6,7 +6,6 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -211,7 +210,7 @@ def watching(installed: Installed, folder: Path, answers: Answers, **settings: s
         prometheus.reading(project, folder, [port]) as server,
     ):
         until(lambda: server.ask("count_over_time(connector_build_info[1m]) > 1") != [])
-        yield Watched(project, env, connector, server, folder)
+        yield Watched(project, {**env, **settings}, connector, server, folder)
 
 
 @pytest.fixture(scope="module")
@@ -223,11 +222,10 @@ def api() -> Iterator[tuple[Api, str]]:
 @pytest.fixture(scope="module")
 def keyed(installed: Installed, api: tuple[Api, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """A connector with keys and that API, whose limits are soon reached."""
-    limits = {"RATE_LIMIT": "20/second", "TOOL_TIMEOUT": "7", "API_KEYS_FILE": ""}
     folder = tmp_path_factory.mktemp("keyed")
-    limits["API_KEYS_FILE"] = str(folder / "keys.jsonl")
-    with watching(installed, folder, answers_of("api-key"), UPSTREAM_URL=api[1], **limits) as found:
-        yield found
+    settings = {"UPSTREAM_URL": api[1], "API_KEYS_FILE": str(folder / "keys.jsonl")}
+    with watching(installed, folder, answers_of("api-key"), RATE_LIMIT="30/minute", TOOL_TIMEOUT="7", **settings) as it:
+        yield it
 
 
 def visit(watched: Watched, tool: str) -> None:
@@ -269,7 +267,7 @@ def test_every_panel_shows_something_and_every_alert_is_computed(
 def test_a_wrong_upstream_credential_is_found(keyed: Watched, api: tuple[Api, str]) -> None:
     with api[0].being(status=401):
         keyed.call("search_records")
-    assert "401" in keyed.logged("UpstreamRefusesCredential", '"401"')
+    assert "upstream_401" in keyed.logged("UpstreamRefusesCredential", '"upstream_401"')
     until(lambda: keyed.counted("UpstreamRefusesCredential"))
 
 
@@ -298,21 +296,26 @@ def test_an_identity_provider_that_is_down_is_found(installed: Installed, tmp_pa
         found = running.enter_context(watching(installed, tmp_path, answers, **settings))
         token = access_token(idp.origin, found.connector.url)
         idp.process.kill()
-        assert found.post(Authorization=f"Bearer {token}").status_code == 503
+        for _ in range(2):  # a series that begins with the first one has risen with the second
+            assert found.post(Authorization=f"Bearer {token}").status_code == 503
+            time.sleep(1.5)
         assert "does not answer" in found.logged("IssuerUnreachable", "core.auth.issuer")
-        assert "503" in found.logged("CallersUnchecked", "unavailable")
+        assert "tokens cannot be checked now" in found.logged("CallersUnchecked", "unavailable")
         until(lambda: found.counted("IssuerUnreachable") and found.counted("CallersUnchecked", status="503"))
 
 
+def another_key(keyed: Watched) -> tuple[str, str]:
+    """Its id, and what its owner sends."""
+    made = run(keyed.project, keyed.env, "connector", "keys", "new", "--owner", "leaver").stdout.splitlines()[1]
+    [number] = re.findall("_([0-9a-f]{12})_", made)
+    until(lambda: keyed.post(Authorization=f"Bearer {made}").status_code == 200)
+    return number, f"Bearer {made}"
+
+
 def test_a_revoked_key_is_found(keyed: Watched) -> None:
-    file = str(keyed.folder / "keys.jsonl")
-    command = ["connector", "keys"]
-    env = {**keyed.env, "API_KEYS_FILE": file}
-    key = run(keyed.project, env, *command, "new", "--owner", "leaver").stdout.splitlines()[1]
-    until(lambda: keyed.post(Authorization=f"Bearer {key}").status_code == 200)
-    number = key.split("_")[-2] if key.count("_") == 3 else re.findall(r"_([0-9a-f]{12})_", key)[0]
-    run(keyed.project, env, *command, "revoke", number)
-    until(lambda: keyed.post(Authorization=f"Bearer {key}").status_code == 401)
+    number, sent = another_key(keyed)
+    run(keyed.project, keyed.env, "connector", "keys", "revoke", number)
+    until(lambda: keyed.post(Authorization=sent).status_code == 401)
     assert number in keyed.logged("CallersRefused", '"refused_401"')
     until(lambda: keyed.counted("CallersRefused", status="401"))
 
@@ -324,9 +327,9 @@ def test_another_host_name_is_found(keyed: Watched) -> None:
 
 
 def test_a_caller_over_the_rate_is_found(keyed: Watched) -> None:
-    with ThreadPoolExecutor(30) as pool:
-        assert 429 in {answer.status_code for answer in pool.map(lambda _: keyed.post(), range(60))}
-    assert "refused_429" in keyed.logged("CallersRefused", '"refused_429"')
+    number, sent = another_key(keyed)
+    assert 429 in {keyed.post(Authorization=sent).status_code for _ in range(31)}
+    assert number in keyed.logged("CallersRefused", '"refused_429"')
     until(lambda: keyed.counted("CallersRefused", status="429"))
 
 
@@ -338,9 +341,12 @@ def test_a_tool_that_takes_too_long_is_found(keyed: Watched, api: tuple[Api, str
 
 
 def test_a_caller_who_left_is_found(keyed: Watched, api: tuple[Api, str]) -> None:
-    with api[0].being(seconds=3), pytest.raises(httpx2.TimeoutException):
-        keyed.call("search_records", timeout=1)
-    until(lambda: "cancelled" in keyed.logged("Callers leave", '"cancelled"'))
+    with api[0].being(seconds=3):
+        for _ in range(2):  # a series that begins with the first one has risen with the second
+            with pytest.raises(httpx2.TimeoutException):
+                keyed.call("search_records", timeout=1)
+            time.sleep(1.5)
+    assert "cancelled" in keyed.logged("Callers leave", '"cancelled"')
     until(lambda: keyed.counted("Callers leave"))
 
 
@@ -354,8 +360,10 @@ def test_a_full_store_is_found(installed: Installed, tmp_path: Path) -> None:
             asking.config_set("maxmemory-policy", "noeviction")
             asking.config_set("maxmemory", 1)
             client = {"redirect_uris": ["http://127.0.0.1/oauth/callback"], "client_name": "An agent"}
-            answer = httpx2.post(f"{found.connector.origin}/register", json=client, trust_env=False)
-            assert answer.status_code == 503
+            for _ in range(2):  # a series that begins with the first one has risen with the second
+                answer = httpx2.post(f"{found.connector.origin}/register", json=client, trust_env=False)
+                assert answer.status_code == 503
+                time.sleep(1.5)
             chapter = "The store of logins is full"
             assert "unavailable" in found.logged(chapter, "unavailable")
             assert "the state store is full" in found.logged(chapter, "the state store is full")

@@ -90,7 +90,12 @@ def of_targets() -> dict[str, list[str]]:
 
 # ---------------------------------------------------------------------------------------------------------- findings
 
-MADE = {".env", "index.lock", "log.jsonl", "uv.lock"}  # by the reader, by uv, or by git; what lies in secrets/ is made too
+MADE = {
+    ".env",
+    "index.lock",
+    "log.jsonl",
+    "uv.lock",
+}  # by the reader, by uv, or by git; what lies in secrets/ is made too
 MADE |= {"compose.override.yaml", ".gitlab/own.yml", "deploy/own", "deploy/own/kustomization.yaml"}  # if they want
 GONE = {"railway.json"}  # named because it was read until lately
 PATHS = re.compile(
