@@ -91,8 +91,8 @@ ROW = {  # what a row must say, and what it may
     "auth_mode": (
         {"caller", "logged"},
         {
-            *("guarded", "scoped", "counted", "resource_server", "proxied", "personal"),
-            *("commands", "variables", "secrets", "dependencies", "needs"),
+            *("guarded", "scoped", "each", "calls_at_once", "resource_server", "proxied", "personal"),
+            *("commands", "followed", "variables", "secrets", "dependencies", "needs"),
         },
     ),
     "source": (set(), {"upstream", "limits", "variables", "dependencies"}),

@@ -255,6 +255,35 @@ def test_a_key_is_replaced_without_the_loss_of_a_question(asking_tool: AskingToo
         ]
 
 
+def test_a_key_in_a_file_is_replaced_while_replicas_run(asking_tool: AskingTool, tmp_path: Path) -> None:
+    project, env = asking_tool("none")
+    site, mounted = tmp_path / "site", tmp_path / "secrets"
+    shutil.copytree(env["PYTHONPATH"], site)
+    module = site / recorded(project)["package_name"] / "settings.py"
+    known = module.read_text().replace('Path("/run/secrets")', f'Path("{mounted}")')
+    assert str(mounted) in known
+    module.write_text(known)
+    mounted.mkdir()
+    file = mounted / "request_state_keys"
+    file.write_text(OLD)
+    with (
+        deployment((project, {**env, "PYTHONPATH": str(site)}), tmp_path) as connector,
+        connector.replica("") as one,
+        connector.replica("") as other,
+    ):
+        before = connector.ask(one)
+        file.write_text(f"{NEW},{OLD}")
+        until(lambda: "was read again" in one.log.read_text() or not connector.ask(one))
+        between = connector.ask(one)
+        assert connector.answer(between, other) != REFUSED  # the other looks at the file when it meets an unknown key
+        assert connector.answer(before, one) != REFUSED
+        file.write_text(NEW)
+        until(lambda: one.log.read_text().count("was read again") == 2 or not connector.ask(one))
+        assert connector.answer(between, one) != REFUSED  # it was sealed with the new key
+        assert connector.answer(before, one) == REFUSED
+        assert not [key for key in (OLD, NEW) if key in one.log.read_text() + other.log.read_text()]
+
+
 @pytest.mark.parametrize("keys", [(OLD, NEW), ("", "")], ids=["different", "none"])
 def test_replicas_without_a_common_key_take_no_answer_for_each_other(
     asking_tool: AskingTool, keys: tuple[str, str], tmp_path: Path

@@ -142,7 +142,8 @@ async def observe_message(ctx: ServerRequestContext[Any, Any], call_next: CallNe
         failed, kind = result.get("isError") is True, result.get("resultType")
     else:
         failed, kind = getattr(result, "is_error", False) is True, getattr(result, "result_type", None)
-    note(outcome="tool_error" if failed else "input_required" if kind == "input_required" else "ok")
+    if (current.get() or {}).get("outcome") != "timeout":  # noted where the tool was stopped
+        note(outcome="tool_error" if failed else "input_required" if kind == "input_required" else "ok")
     return result
 
 

@@ -1,7 +1,7 @@
 """The SDK's server, with errors that tell an agent what to do, and with states that other replicas can open."""
 
+import asyncio
 import json
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -20,17 +20,20 @@ from mcp.server.mcpserver.exceptions import (
 )
 from mcp.server.request_state import RequestStateSecurity
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, GetPromptResult, InputRequiredResult
+from mcp_types import CallToolResult, GetPromptResult, InputRequiredResult, ToolAnnotations
 from pydantic import AnyUrl, ValidationError
 from pydantic_core import ErrorDetails
 
-from ...settings import Settings
-from ..fields import LEAST
+from ...settings import SECRETS, Settings
+from ..timing import limit_of
 from .arguments import Arguments, invalid, lenient
-from .observe import observe_message
+from .observe import note, observe_message
+from .state_keys import Sealing
 
 MAX_ERROR = 2_000  # characters of an error message to an agent
 NAMED = 5  # wrong arguments that one message lists
+
+MAYBE = "A change may have been made"
 
 UNSET = (
     "REQUEST_STATE_KEYS is not set: if a tool asks the user a question, only this process accepts the answer; "
@@ -71,8 +74,10 @@ WORDS = {
 class Connector(MCPServer[Any]):
     """An `MCPServer` that reads arguments as agents send them, and answers a caller's mistake with one sentence.
 
-    It logs no traceback for a mistake.
+    It logs no traceback for a mistake. A call that takes too long is cancelled, with its requests to others.
     """
+
+    tool_timeout: float = 120.0  # seconds for a call of a tool that has no limit of its own
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
@@ -80,8 +85,13 @@ class Connector(MCPServer[Any]):
         tool = self._tool_manager.get_tool(name)  # there is no public way to a tool's reader of arguments
         if tool and not isinstance(tool.fn_metadata, Arguments):
             tool.fn_metadata = lenient(tool.fn_metadata, tool.parameters)
+        seconds = limit_of(tool.fn, self.tool_timeout) if tool else None
         try:
-            return await super().call_tool(name, arguments, context)
+            async with asyncio.timeout(seconds):
+                return await super().call_tool(name, arguments, context)
+        except TimeoutError:  # not the tool's own, which is wrapped
+            note(outcome="timeout")
+            raise ToolError(too_late(name, seconds or 0, tool.annotations if tool else None)) from None
         except UnexpectedToolError as error:  # the SDK logs its cause
             raise UnexpectedToolError(f"{name} failed inside the connector. Its log has the cause.") from error
         except ToolError as error:
@@ -124,6 +134,13 @@ class Connector(MCPServer[Any]):
             if unknown or invalid_value:  # no template matches the URI, or a value in it has the wrong type
                 raise ResourceNotFoundError("There is no resource at this URI. List the resources first.") from None
             raise
+
+
+def too_late(name: str, seconds: float, hints: ToolAnnotations | None) -> str:
+    """What to do after a call that was cancelled: one that only reads can be repeated."""
+    reads = hints is not None and hints.read_only_hint
+    remedy = "Ask for less, or call again later." if reads else f"{MAYBE}: check before calling again."
+    return f"{name} took longer than {seconds:g} second{'s' * (seconds != 1)} and was stopped. {remedy}"
 
 
 def has_root_cause(error: BaseException, kind: type[BaseException]) -> bool:
@@ -184,10 +201,6 @@ def shortened(text: str) -> str:
     return text if len(text) <= MAX_ERROR else f"{text[: MAX_ERROR - 40]}… ({len(text):,} characters)"
 
 
-def new_key() -> str:
-    return secrets.token_urlsafe(LEAST)
-
-
 def token_owner() -> tuple[str | None, ...] | None:
     """The user and client of this request's access token; a token without a subject counts as its own user."""
     token = get_access_token()
@@ -201,9 +214,8 @@ def request_state(settings: Settings, caller: Callable[[], object] = token_owner
 
     `caller` returns the identity of the current caller, in JSON types. Only that caller can use the state.
     """
-    keys = [key.get_secret_value() for key in settings.request_state_keys]
     return RequestStateSecurity(
-        keys=keys or [new_key()],
+        codec=Sealing(settings.request_state_keys, SECRETS / "request_state_keys"),
         bind_principal=lambda _: json.dumps(caller(), sort_keys=True),
         audience=settings.public_url,
     )

@@ -1,4 +1,4 @@
-"""Types of the settings of the proxy, its identity provider and its store."""
+"""Types of the settings of the proxy, its identity provider and the keys of its store."""
 
 from base64 import b64decode
 from typing import Annotated
@@ -8,10 +8,6 @@ from pydantic import AfterValidator, AnyUrl, Field, SecretStr
 
 from .words import HttpsUrl, Words
 
-WRONG_STORE = (
-    "must be a redis:// or rediss:// URL, such as redis://state:6379/0; Valkey has the same. "
-    "Write characters such as / or # in a password as %2F or %23"
-)
 # Parameters of a login that the connector sets itself (RFC 6749 §4.1.1, RFC 7636 §4.3).
 OWN = {"client_id", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "scope", "state"}
 SCRIPTS = {"about", "blob", "data", "file", "javascript", "vbscript"}  # no program's: browsers act on these themselves
@@ -62,21 +58,9 @@ def strong(value: SecretStr) -> SecretStr:
     return value
 
 
-def store_url(value: SecretStr) -> SecretStr:
-    try:
-        url = urlsplit(value.get_secret_value())
-        usable = url.scheme in {"redis", "rediss"} and url.hostname and url.port != 0 and not url.fragment
-    except ValueError:  # the message may repeat parts of a password
-        usable = False
-    if not usable:
-        raise ValueError(WRONG_STORE)
-    return value
-
-
 Endpoint = HttpsUrl | None
 Users = Annotated[Words, AfterValidator(users)]
 ClientSecret = Annotated[SecretStr, Field(min_length=1)]
 RedirectUris = Annotated[Words, AfterValidator(lambda uris: tuple(map(redirect_uri, uris)))]
 Parameters = Annotated[Words, AfterValidator(parameters)]
 Key = Annotated[SecretStr, AfterValidator(strong)]
-StoreUrl = Annotated[SecretStr, AfterValidator(store_url)] | None

@@ -29,7 +29,8 @@ from redis.exceptions import OutOfMemoryError, RedisError
 from redis.exceptions import TimeoutError as StoreTimeout
 
 from ...settings import Settings
-from .fields import WRONG_STORE, key_bytes
+from ..fields import WRONG_STORE
+from .fields import key_bytes
 from .issuer import PAUSE, IssuerUnavailable
 
 FOLDER = Path(".state")  # on this machine alone

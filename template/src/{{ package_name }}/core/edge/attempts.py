@@ -1,6 +1,7 @@
-"""Attempts, such as wrong keys, counted for each address or id, so that there cannot be too many."""
+"""Attempts, such as wrong keys or requests, counted for each address or caller, so that there cannot be too many."""
 
 import ipaddress
+import math
 import time
 from collections import OrderedDict
 
@@ -33,7 +34,7 @@ class Attempts:
     def _left(self, who: str, most: int) -> int:
         times, until = self._seen.get(who, (0, 0.0))
         left = until - time.monotonic()
-        return round(left) + 1 if times > most and left > 0 else 0
+        return math.ceil(left) if times > most and left > 0 else 0
 
 
 def address(scope: Scope) -> str:
