@@ -1,5 +1,6 @@
 """A real Prometheus reads connectors; their alerts, their dashboard and their runbook find what happens in them."""
 
+import json
 import math
 import re
 import shutil
@@ -88,6 +89,20 @@ def test_every_question_to_prometheus_can_be_read(rendered: Rendered, answers: A
     assert len(questions) > 15
     accepted, said = promtool("check", "rules", prometheus.as_rules(questions, tmp_path), cwd=tmp_path)
     assert accepted, said
+
+
+@every_watched
+def test_each_panel_of_the_dashboard_has_a_place_of_its_own(rendered: Rendered, answers: Answers) -> None:
+    panels = json.loads((rendered(answers) / "ops/dashboard.json").read_text(encoding="utf-8"))["panels"]
+    places = [
+        (column, row)
+        for place in (panel["gridPos"] for panel in panels)
+        for column in range(place["x"], place["x"] + place["w"])
+        for row in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(places) == len(set(places))
+    assert max(column for column, _ in places) < 24  # Grafana has so many
+    assert len({panel["id"] for panel in panels}) == len(panels) >= 7
 
 
 PLANTED = {  # in alerts.yml: an edit that one of the two commands must refuse
