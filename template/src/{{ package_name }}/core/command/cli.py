@@ -4,7 +4,7 @@ import argparse
 
 from ... import extend
 from ..auth import mode
-from . import dev, smoke
+from . import dev, fingerprint, smoke
 from .environment import COMMAND
 from .serve import serve
 
@@ -16,6 +16,7 @@ def main() -> None:
     commands.add_parser("dev", help="serve on this machine, and replace missing settings").set_defaults(run=dev.develop)
     mode.add_commands(commands)
     smoke.add_to(commands)
+    fingerprint.add_to(commands)
     extend.add_commands(commands)
     arguments = parser.parse_args()
     arguments.run(arguments)

@@ -5,7 +5,6 @@ import logging
 import re
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, TextIO
@@ -49,7 +48,7 @@ NAMES = {
     "exception": "exception.type",
 }
 
-LONGEST = 128  # characters of a field; many are what a caller sent
+LONGEST = 128  # characters of what a caller sent
 SHOWN = 64  # of them in the summary
 TIGHT = 32  # of all fields, where a line would be too long
 MAX_RECORD = 4_000  # characters of a message or a traceback
@@ -111,10 +110,8 @@ class Json(logging.Formatter):
             "level": level.lower(),
             "message": message,
             "logger": logger,
+            **{NAMES[name]: value for name, value in fields.items() if name in NAMES},
         }
-        for name, value in fields.items():
-            if name in NAMES:
-                content[NAMES[name]] = value[:LONGEST] if isinstance(value, str) else value
         if self.project and "trace" in fields:
             content["logging.googleapis.com/trace"] = f"projects/{self.project}/traces/{fields['trace']}"
             content["logging.googleapis.com/spanId"] = fields["span"]
@@ -153,20 +150,22 @@ class Out(logging.StreamHandler[TextIO]):
         A disk that is full, or a reader who has left, fails no request.
         """
         line = self.lines.line(time.time(), logging.getLevelName(level), requests.name, summary(fields), fields)
-        with suppress(OSError, ValueError):
+        try:
             self.stream.write(line + "\n")
             self.stream.flush()
+        except (OSError, ValueError):
+            return
 
 
 def tell(level: int, fields: Mapping[str, Any]) -> None:
     """Log the line of a request; through `logging` where somebody else listens, too."""
     if not requests.isEnabledFor(level):
         return
-    match logging.getLogger().handlers:
-        case [Out() as out]:
-            out.tell(level, fields)
-        case _:
-            requests.log(level, "%s", summary(fields), extra={"fields": dict(fields)})
+    [first, *others] = logging.root.handlers or [None]
+    if isinstance(first, Out) and not others:
+        first.tell(level, fields)
+    else:
+        requests.log(level, "%s", summary(fields), extra={"fields": dict(fields)})
 
 
 def summary(fields: Mapping[str, Any]) -> str:
@@ -188,9 +187,10 @@ def summary(fields: Mapping[str, Any]) -> str:
 
 def text(value: object) -> str | None:
     """What a caller sent, if it is text."""
-    return value if isinstance(value, str) and value else None
+    return value[:LONGEST] if isinstance(value, str) and value else None
 
 
+@lru_cache(1_000)
 def plain(value: str) -> str:
     """The value, shortened; quoted as a JSON string unless it is one plain word."""
     shown = value if len(value) <= SHOWN else value[:SHOWN] + "…"

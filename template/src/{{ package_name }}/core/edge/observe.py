@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...settings import Settings
 from . import logs
-from .logs import current, text
+from .logs import LONGEST, current, text
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 # W3C Trace Context §3.2; a later version may say more after the flags.
@@ -30,6 +30,7 @@ HEALTH = "/health/"
 REFUSED = {401: "refused_401", 403: "refused_403", 421: "refused_host", 429: "refused_429", 503: "unavailable"}
 LEVELS = {"error": logging.ERROR} | dict.fromkeys(("ok", "input_required", "tool_error", "cancelled"), logging.INFO)
 SAID = 2_048  # bytes of a refusal that are looked at for its reason
+FINDING_OUT = {401, 404, 405}
 
 
 class Meter(Protocol):
@@ -92,7 +93,8 @@ class Observe:
         async def sending(message: Message) -> None:
             nonlocal status, sent, whole, found_out
             if message["type"] == "http.response.start":
-                status, found_out = message["status"], finds_out(message)
+                status = message["status"]
+                found_out = status in FINDING_OUT and finds_out(message)
                 answer = [*message.get("headers", ()), (b"x-request-id", record["id"].encode())]
                 message = {**message, "headers": answer}
             else:
@@ -132,17 +134,19 @@ def complete(record: dict[str, Any], scope: Scope, headers: Mapping[bytes, bytes
         usual = "ok" if status < 400 else "invalid" if status < 500 else "error"
         record["outcome"] = REFUSED.get(status, usual)
     if "method" not in record and b"mcp-method" in headers:  # it was refused before it was read
-        record["method"] = headers[b"mcp-method"].decode("latin-1")
+        record["method"] = headers[b"mcp-method"].decode("latin-1")[:LONGEST]
+    if "tool" in record:
+        record["tool"] = record["tool"][:LONGEST]
     if attempts := record.get("attempts"):
         record["upstream_requests"] = len(attempts)
         record["upstream_ms"] = round(sum(seconds for _, _, seconds in attempts) * 1000, 1)
     if status:
         record["status"] = status
-    record["verb"], record["path"] = scope["method"], scope["path"]
+    record["verb"], record["path"] = scope["method"], scope["path"][:LONGEST]
     if scope.get("client"):
-        record["address"] = scope["client"][0]
+        record["address"] = scope["client"][0][:LONGEST]
     if b"user-agent" in headers:
-        record["agent"] = headers[b"user-agent"].decode("latin-1")
+        record["agent"] = headers[b"user-agent"].decode("latin-1")[:LONGEST]
 
 
 def follow(record: dict[str, Any], traceparent: str) -> None:
@@ -153,13 +157,11 @@ def follow(record: dict[str, Any], traceparent: str) -> None:
 
 
 def finds_out(answer: Message) -> bool:
-    """Whether clients usually get this answer while they find out how to connect.
+    """Whether clients usually get an answer with this status of `FINDING_OUT` while they find out how to connect.
 
     They look for documents that may not be there, and ask without a credential: the challenge then names no error
     (RFC 6750 §3.1).
     """
-    if answer["status"] not in (401, 404, 405):
-        return False
     challenges = [value for name, value in answer.get("headers", ()) if name.lower() == b"www-authenticate"]
     return answer["status"] != 401 or not any(b"error=" in challenge for challenge in challenges)
 
@@ -201,11 +203,11 @@ async def observe_message(ctx: ServerRequestContext[Any, Any], call_next: CallNe
 
 
 def note_message(record: dict[str, Any], ctx: ServerRequestContext[Any, Any]) -> None:
-    record["method"], record["protocol"] = ctx.method, ctx.protocol_version
+    record["method"], record["protocol"] = ctx.method[:LONGEST], ctx.protocol_version[:LONGEST]
     if ctx.method != "tools/call" and (name := record.pop("tool", None)) and ctx.method == "prompts/get":
-        record["prompt"] = name
+        record["prompt"] = name[:LONGEST]
     if ctx.request_id is not None:
-        record["message_id"] = str(ctx.request_id)
+        record["message_id"] = str(ctx.request_id)[:LONGEST]
     meta: Mapping[str, Any] = ctx.meta or {}
     info = (ctx.params or {}).get("clientInfo") if ctx.method == "initialize" else meta.get(CLIENT)
     if isinstance(info, Mapping):
