@@ -357,10 +357,12 @@ def answers(target: str, mode: str, source: str) -> rendering.Answers:
 
 
 def projects(rendered: Rendered, target: str) -> list[Path]:
-    """A connector for each auth mode and source; of those whose files are the same, one."""
+    """A connector for each auth mode and source, and one that is watched; of those whose files are the same, one."""
     different: dict[str, Path] = {}
-    for mode, source in itertools.product(rendering.choices("auth_mode"), rendering.choices("source")):
-        project = rendered(answers(target, mode, source))
+    pairs = itertools.product(rendering.choices("auth_mode"), rendering.choices("source"))
+    every = [answers(target, mode, source) for mode, source in pairs]
+    for given in [*every, {**every[-1], "observability": "prometheus"}]:
+        project = rendered(given)
         different.setdefault(files(project, target) + (project / ".env.example").read_text(), project)
     return list(different.values())
 

@@ -152,10 +152,12 @@ def cli(project: Path) -> str:
 
 
 def connectors(target: str, rendered: Rendered) -> Iterator[Path]:
-    """A connector for every auth mode and source."""
+    """A connector for every auth mode and source, and one that is watched."""
     for mode in rendering.choices("auth_mode"):
         for source in rendering.choices("source"):
-            yield rendered({"auth_mode": mode, "hosting": target, "source": source, "ci": "none"})
+            answers = {"auth_mode": mode, "hosting": target, "source": source, "ci": "none"}
+            yield rendered(answers)
+    yield rendered({**answers, "observability": "prometheus"})
 
 
 def test_each_home_that_names_this_checker_has_a_reader() -> None:
