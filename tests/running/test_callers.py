@@ -150,6 +150,7 @@ def with_redis(installed: Installed, tmp_path: Path) -> tuple[Path, dict[str, st
     return project, {**env, "PYTHONPATH": f"{env['PYTHONPATH']}:{tmp_path / 'added'}"}
 
 
+@pytest.mark.peers
 def test_replicas_share_a_rate_and_refuse_nobody_while_the_store_is_down(
     with_redis: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:

@@ -104,6 +104,7 @@ PATHS = re.compile(
 )
 PLATFORMS = {target: homes.expected(target)["words"] for target in TARGETS}  # that other targets' documents may not use
 WELL_KNOWN = {
+    "INFO",  # the default of LOG_LEVEL
     "SSL_CERT_FILE",
     "GIT_SSL_CAINFO",
     "ALL_PROXY",

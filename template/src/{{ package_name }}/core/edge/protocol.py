@@ -28,7 +28,7 @@ from ...settings import SECRETS, Settings
 from ..timing import limit_of
 from .arguments import Arguments, invalid, lenient
 from .observe import note, observe_message
-from .state_keys import Sealing
+from .sealing import Sealing
 
 MAX_ERROR = 2_000  # characters of an error message to an agent
 NAMED = 5  # wrong arguments that one message lists

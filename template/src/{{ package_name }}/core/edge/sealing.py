@@ -68,7 +68,7 @@ def new_key() -> str:
 
 
 def stamp(file: Path) -> tuple[int, ...]:
-    """What changes with the file; nothing while there is none."""
+    """What changes when the file does; empty while it is missing."""
     try:
         status = file.stat()
     except OSError:
