@@ -151,7 +151,7 @@ def test_spans_and_durations_reach_a_collector(installed: Installed, collector: 
     with telling(installed, "api-key", **collector.settings) as (connector, _):
         for stateless in (False, True):
             call(connector, "get_record", {"record_id": CANARY}, stateless, **connector.headers, traceparent=parent)
-            call(connector, f"x\n{CANARY}", {}, stateless, **connector.headers)
+            call(connector, f"x {CANARY}", {}, stateless, **connector.headers)
         log = eventually(connector.log.read_text, lambda log: len(requests(log)) == 4)
 
         def decoded() -> Any:
