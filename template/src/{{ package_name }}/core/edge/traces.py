@@ -16,6 +16,7 @@ from .metrics import BUCKETS, METHODS, OTHER, labels
 logger = logging.getLogger("connector.telemetry")
 
 NAMES = ("mcp.method.name", "gen_ai.tool.name", "outcome")
+NOWHERE = "none"  # as an exporter
 SPAN = "OpenTelemetryMiddleware"  # the SDK's own, first in `server.middleware`; no public module has its name
 MISSING = "OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is not installed: install the extra `otel`"
 
@@ -24,7 +25,7 @@ def wanted(signal: str) -> bool:
     """Whether `TRACES` or `METRICS` go to a collector."""
     endpoint = any(os.environ.get(f"OTEL_EXPORTER_OTLP{of}_ENDPOINT") for of in ("", f"_{signal}"))
     disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
-    return endpoint and not disabled and os.environ.get(f"OTEL_{signal}_EXPORTER") != "none"
+    return endpoint and not disabled and os.environ.get(f"OTEL_{signal}_EXPORTER") != NOWHERE
 
 
 def start(name: str, version: str) -> set[str]:

@@ -44,7 +44,7 @@ def template(path: str) -> str:
 def attempted(method: str, host: str, path: str, cause: int | BaseException, seconds: float, attempt: int = 1) -> None:
     """Count one attempt for the request's line and for the metrics, by the API's status or the exception.
 
-    A failure is one warning. That the caller left is none.
+    A failure is one warning. If the caller left, nothing is logged.
     """
     if record := current.get():
         record.setdefault("attempts", []).append((method, result(cause), seconds))
