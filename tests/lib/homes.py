@@ -20,6 +20,7 @@ FOLDERS = {  # of the rows of a question's choices
 }
 GIVEN = {
     "auth_mode": "none",
+    "headers_names": "X-API-Key",
     "identity_provider": "generic",
     "hosting": "compose",
     "source": "blank",
