@@ -388,7 +388,8 @@ def distribution(module: str, candidates: list[str]) -> str:
 def pinned_by(names: set[str], python: Path) -> set[str]:
     """Parts that these ship separately and pin to one version, such as pydantic-core: declaring them adds nothing."""
     lines = itertools.chain.from_iterable(
-        asked("{d.name.lower(): d.requires or [] for d in m.distributions()}", python)[n] for n in names
+        asked("{d.name.lower().replace('_', '-'): d.requires or [] for d in m.distributions()}", python)[n]
+        for n in names
     )
     return {line.split("==")[0].replace("_", "-") for line in lines if re.fullmatch(r"[\w-]+==[\d.]+", line)}
 
