@@ -17,11 +17,12 @@ demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kind
 test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders but those of the six below, in under ten minutes.
 	$(PYTEST) -q -n 3 -m "not peers and not targets and not pipelines and not updates and not image and not browser"
 
-peers: $(ENV) $(PEERS) ## OAuth clients, identity providers and suites of others with connectors of each OAuth mode, and replicas.
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! [ -x /usr/bin/glewlwyd ]; then \
-	  mkdir -p /etc/systemd/system && ln -sf /dev/null /etc/systemd/system/glewlwyd.service; \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends glewlwyd || true; \
-	fi # as a service, masked here, it would listen everywhere, with a password that everyone knows
+peers: $(ENV) $(PEERS) ## OAuth clients, identity providers, Prometheus and suites of others with connectors, and replicas.
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { [ -x /usr/bin/glewlwyd ] && [ -x /usr/bin/prometheus ] && [ -x /usr/bin/jq ]; }; then \
+	  mkdir -p /etc/systemd/system && ln -sf /dev/null /etc/systemd/system/glewlwyd.service && \
+	  ln -sf /dev/null /etc/systemd/system/prometheus.service; apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends glewlwyd prometheus jq || true; \
+	fi # as services, masked here, both would listen everywhere, one with a password that everyone knows
 	$(PYTEST) -q -rs -n 3 -m peers
 
 targets: $(ENV) ## The files of every target with every mode and source, each by the strictest check that works offline.

@@ -16,13 +16,16 @@ FOLDERS = {  # of the rows of a question's choices
     "hosting": "targets",
     "source": "sources",
     "ci": "pipelines",
+    "observability": "observability",
 }
 GIVEN = {
     "auth_mode": "none",
+    "headers_names": "X-API-Key",
     "identity_provider": "generic",
     "hosting": "compose",
     "source": "blank",
     "ci": "none",
+    "observability": "none",
     "package_name": "acme_crm",
     "image_name": "acme-crm",
     "command_name": "connector",

@@ -16,7 +16,21 @@ from typing import Any
 from urllib.parse import urlencode
 
 from .serving import CLIENT, DUVO
-from .wire import FORGERY, META, NAMED, STATELESS, VERSIONS, Headers, Json, Message, Raw, chunked, encode, head
+from .wire import (
+    FORGED_ENTRY,
+    FORGERY,
+    META,
+    NAMED,
+    STATELESS,
+    VERSIONS,
+    Headers,
+    Json,
+    Message,
+    Raw,
+    chunked,
+    encode,
+    head,
+)
 
 TEXTS = [
     "",
@@ -58,6 +72,7 @@ TEXTS = [
 ]
 FORGERIES = [
     FORGERY,
+    FORGED_ENTRY,
     f"x{FORGERY}\n",
     *(FORGERY.replace("\n", end) for end in ("\r", "\r\n", "\u2028", "\x0b", "\x85")),
 ]

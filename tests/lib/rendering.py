@@ -58,9 +58,11 @@ def group(name: str) -> Path:
 def combinations() -> list[Answers]:
     """Every combination of the questions that have choices and are asked of everybody, on the target compose.
 
-    A target changes no code and no pipeline: the tests marked `targets` render each with every mode and source.
+    A target changes no code and no pipeline: the tests marked `targets` render each with every mode and source. What
+    watches a connector changes neither: `tests/running/test_prometheus.py` renders it.
     """
-    names = [name for name, question in questions().items() if "choices" in question and "when" not in question]
+    asked = [name for name, question in questions().items() if "choices" in question and "when" not in question]
+    names = [name for name in asked if name != "observability"]
     values = itertools.product(*(["compose"] if name == "hosting" else choices(name) for name in names))
     return [dict(zip(names, combination, strict=True)) for combination in values]
 

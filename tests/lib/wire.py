@@ -212,7 +212,10 @@ LOG_LINE = re.compile(
 RAISED = re.compile(r"(?:^|\\n|\n)[ |+]*((?:\w+\.)*\w+(?:Error|Exception|Group|Exit|Reject|Failed|Found))\b")
 FORGED = "FORGED-LINE"
 FORGERY = f"\n2026-11-26 10:00:00,000 INFO root: {FORGED}"
+FORGED_ENTRY = f'\n{{"timestamp":"","severity":"ERROR","level":"error","message":"{FORGED}","logger":"root"}}'
 """What a caller sends who wants a line of its own in the log."""
+LONGEST_ENTRY = 8_000
+"""Characters of a line in JSON: container runtimes split lines at 16 KiB."""
 
 
 class Fault(NamedTuple):
@@ -225,10 +228,14 @@ class Fault(NamedTuple):
 def faults(log: bytes) -> Iterator[Fault]:
     """What is wrong with a log.
 
-    Each line begins as the server begins it, has no control character and at most `LINE` characters. No line is a
-    caller's, and no record has a traceback, be it on one line or on many.
+    Each line is a JSON object, or text that begins as the server begins it, as in releases up to 2.0. It has no
+    control character and at most `LINE` characters. No line is a caller's, and no record has a traceback, be it on one
+    line or on many.
     """
     for record in records(log.decode("utf-8", "backslashreplace")):
+        if (told := entry(record)) is not None:
+            yield from faults_of(record, told)
+            continue
         began = LOG_LINE.match(record)
         where = f"{began['level']} {began['logger']}" if began else "no logger"
         shown = ascii(record[:300])
@@ -245,11 +252,40 @@ def faults(log: bytes) -> Iterator[Fault]:
             yield Fault(f"line over {LINE:,} characters, {where}", f"{longest:,} characters: {shown}")
 
 
+ENTRY = {"timestamp", "severity", "level", "message", "logger"}
+
+
+def entry(line: str) -> dict[str, Any] | None:
+    """What a line of a log in JSON says."""
+    try:
+        told = json.loads(line) if line.startswith("{") else None
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) and told.keys() >= ENTRY else None
+
+
+def entries(log: str) -> list[dict[str, Any]]:
+    """What a log in JSON says, but for what a command prints before it."""
+    return [told for line in log.splitlines() if (told := entry(line)) is not None]
+
+
+def faults_of(line: str, told: dict[str, Any]) -> Iterator[Fault]:
+    where, shown = f"{told['severity']} {told['logger']}", ascii(line[:300])
+    if trace := told.get("exception.stacktrace"):
+        yield Fault(f"traceback of {told['exception.type']}, {where}", ascii(trace[-700:]))
+    if str(told["message"]).startswith(FORGED):
+        yield Fault("line that a caller wrote", shown)
+    if not (line.isascii() and line.isprintable()):
+        yield Fault(f"control character, {where}", shown)
+    if len(line) > LONGEST_ENTRY:
+        yield Fault(f"line over {LONGEST_ENTRY:,} characters, {where}", f"{len(line):,} characters: {shown}")
+
+
 def records(log: str) -> Iterator[str]:
     """The lines of a log, each with those after it that do not begin as the server begins one."""
     record: list[str] = []
     for line in log.removesuffix("\n").split("\n") if log else ():
-        if record and LOG_LINE.match(line):
+        if record and (LOG_LINE.match(line) or entry(line) is not None):
             yield "\n".join(record)
             record = []
         record.append(line)

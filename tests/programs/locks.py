@@ -62,7 +62,7 @@ def make(folder: Path) -> dict[Path, Path]:
         target = start(pins.lock(name))
         groups = [option for member in members for option in ("--group", f"{member}/pyproject.toml:dev")]
         others = [str(member / "pyproject.toml") for member in members[1:]]
-        compile(str(members[0] / "pyproject.toml"), target, *others, *groups, cwd=folder)
+        compile(str(members[0] / "pyproject.toml"), target, *others, *groups, "--extra", "otel", cwd=folder)
     wanted = folder / "uv.in"
     wanted.write_text(f"uv=={version('uv')}\n")
     compile("uv.in", start(BOOTSTRAP), "--no-header", cwd=folder)

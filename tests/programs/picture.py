@@ -30,6 +30,7 @@ ASKED = {
     "hosting": "Where does it run?",
     "source": "What does it connect to?",
     "ci": "Who checks each change?",
+    "observability": "What watches it?",
 }
 CONNECTOR = {
     "You write": ["tools", "the API client", "tests of both"],

@@ -41,6 +41,7 @@ ANSWERS = {  # the keys that answer each question; the last one is Enter
     "Where will it run?": [],
     "What does it call?": [DOWN],
     "Which CI system": [],
+    "What watches it?": [],
 }
 KEYS, SHORT, LONG = 0.4, 2.0, 5.0  # seconds that a frame stays: while keys are pressed, for a line, for a screen
 

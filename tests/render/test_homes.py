@@ -92,12 +92,12 @@ ROW = {  # what a row must say, and what it may
         {"caller", "logged"},
         {
             *("guarded", "scoped", "each", "calls_at_once", "resource_server", "proxied", "personal"),
-            *("commands", "followed", "variables", "secrets", "dependencies"),
+            *("commands", "followed", "variables", "secrets", "dependencies", "needs", "fingerprinted"),
         },
     ),
     "source": (set(), {"upstream", "limits", "variables", "dependencies"}),
     "hosting": (
-        {"tier", "pins", "traffic", "changed_keys", "before", "stores", "given"},
+        {"tier", "pins", "traffic", "changed_keys", "before", "stores", "given", "log", "metrics"},
         {*("keeps", "sets", "key_command", "old_builder", "network", "variables", "mounts", "overwrites")},
     ),
 }

@@ -130,7 +130,7 @@ def test_a_wrong_pair_on_the_command_line_ends_with_the_reason_and_writes_nothin
 @pytest.fixture
 def terminal(guides: Path, tmp_path: Path) -> Iterator["pexpect.spawn[str]"]:
     """`copier copy` in a terminal, where only the identity provider is left to ask for."""
-    known = {**GIVEN, "project_description": "A connector.", "source": "blank", "ci": "none"}
+    known = {**GIVEN, "project_description": "Finds.", "source": "blank", "ci": "none", "observability": "none"}
     with rendering.terminal(guides, tmp_path / "project", known) as child:
         yield child
 

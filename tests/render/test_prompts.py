@@ -130,7 +130,16 @@ def test_every_question_can_be_read_to_its_end(
 ) -> None:
     follow = {"headers": ["headers_names"], "oauth-introspection": ["identity_provider"]}.get(mode, [])
     with terminal("copy", questionnaire, "project", columns=columns, rows=rows, cwd=tmp_path) as shown:
-        for question in ["project_name", "project_description", "auth_mode", *follow, "hosting", "source", "ci"]:
+        for question in [
+            "project_name",
+            "project_description",
+            "auth_mode",
+            *follow,
+            "hosting",
+            "source",
+            "ci",
+            "observability",
+        ]:
             asked(shown, question)
             chosen = DOWN * rendering.choices("auth_mode").index(mode) if question == "auth_mode" else ""
             shown.press({"project_name": "Acme CRM"}.get(question, chosen) + "\r")
@@ -143,7 +152,8 @@ def test_every_question_can_be_read_to_its_end(
 
 def test_a_question_of_a_recorded_name_can_be_read_to_its_end(questionnaire: Path, tmp_path: Path) -> None:
     names = ["package_name", "image_name", "command_name"]
-    data = rendering.data({"auth_mode": "none", "hosting": "compose", "source": "blank", "ci": "none"})
+    answers = {"auth_mode": "none", "hosting": "compose", "source": "blank", "ci": "none", "observability": "none"}
+    data = rendering.data(answers)
     given = [*data, "--data=project_description=Finds.", *(f"--ask={name}" for name in names)]
     with terminal("copy", *given, questionnaire, tmp_path / "project") as shown:
         for name in names:
@@ -219,7 +229,7 @@ def test_no_rule_is_missing_here() -> None:
 
 
 def test_every_error_can_be_read_to_its_end(questionnaire: Path, tmp_path: Path) -> None:
-    answers = {"auth_mode": "headers", "hosting": "compose", "source": "blank", "ci": "none"}
+    answers = {"auth_mode": "headers", "hosting": "compose", "source": "blank", "ci": "none", "observability": "none"}
     given = [*rendering.data(answers), *(f"--ask={question}" for question in BAD)]
     with terminal("copy", *given, questionnaire, tmp_path / "project") as shown:
         for question, refused in BAD.items():
@@ -255,7 +265,15 @@ def test_ctrl_c_ends_with_one_sentence(questionnaire: Path, tmp_path: Path, ques
 
 def test_an_update_asks_again_with_the_old_answers_chosen(project: Path) -> None:
     with terminal("update", cwd=project) as shown:
-        for question in ["project_name", "project_description", "auth_mode", "hosting", "source", "ci"]:
+        for question in [
+            "project_name",
+            "project_description",
+            "auth_mode",
+            "hosting",
+            "source",
+            "ci",
+            "observability",
+        ]:
             asked(shown, question)
             if question == "project_name":
                 assert "   Acme CRM" in shown.lines()

@@ -430,7 +430,7 @@ def test_the_names_that_may_be_given_are_the_questions() -> None:
             (
                 name,
                 f'"{shown}"; choose from project_name, project_description, auth_mode, headers_names, '
-                "identity_provider, hosting, source, ci, package_name, image_name, command_name.",
+                "identity_provider, hosting, source, ci, observability, package_name, image_name, command_name.",
             )
             for name, shown in [
                 ("only", "only"),  # computed, which nobody may give
@@ -540,6 +540,8 @@ def test_a_person_answers_with_keys_and_corrects_a_bad_name(terminal: "pexpect.s
     terminal.send(DOWN + "\r")
     terminal.expect("Which CI system checks each change?")
     terminal.send("\r")
+    terminal.expect("What watches it?")
+    terminal.send("\r")
     terminal.expect("Next:")  # without a question for any of the names
     terminal.expect(pexpect.EOF)
     terminal.close()
@@ -552,6 +554,7 @@ def test_a_person_answers_with_keys_and_corrects_a_bad_name(terminal: "pexpect.s
         "hosting": "compose",
         "source": "rest-api",
         "ci": "github",
+        "observability": "none",
         "package_name": "cafe_sok",
         "image_name": "cafe-sok",
         "command_name": "connector",

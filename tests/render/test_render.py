@@ -340,9 +340,10 @@ def unused_modules(project: Path) -> set[str]:
 
 
 def declared(project: Path) -> tuple[set[str], set[str]]:
-    """Names of the dependencies, and of those for development alone."""
+    """Names of the dependencies with those of extras, and of those for development alone."""
     table = pyproject(project)
-    lists = [table["project"]["dependencies"], table["dependency-groups"]["dev"]]
+    extras = table["project"]["optional-dependencies"].values()
+    lists = [[*table["project"]["dependencies"], *itertools.chain(*extras)], table["dependency-groups"]["dev"]]
     runtime, dev = ({re.split(r"[\[<>=~!]", line)[0] for line in lines} for lines in lists)
     return runtime, dev
 
@@ -366,19 +367,30 @@ def imports(project: Path, folder: str) -> set[str]:
     found = set()
     for node in nodes(project, folder):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            found.add(str(node.module).split(".")[0])
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
     of = asked("m.packages_distributions()", rendering.python(project))
     helpers = {path.stem for path in (project / "tests").iterdir()}
-    foreign = found - sys.stdlib_module_names - {package(project)} - helpers
-    return {of[module][0].lower().replace("_", "-") for module in foreign}
+    known = sys.stdlib_module_names | {package(project)} | helpers
+    foreign = {module for module in found if module.split(".")[0] not in known}
+    return {distribution(module, of[module.split(".")[0]]) for module in foreign}
+
+
+def distribution(module: str, candidates: list[str]) -> str:
+    """Which of several has the module: those of OpenTelemetry share a name, and its API has what no other names."""
+    names = sorted({name.lower().replace("_", "-") for name in candidates}, key=len, reverse=True)
+    path = module.replace(".", "-").replace("_", "-")
+    return next(
+        (name for name in names if path.startswith(name)), next((n for n in names if n.endswith("-api")), names[0])
+    )
 
 
 def pinned_by(names: set[str], python: Path) -> set[str]:
     """Parts that these ship separately and pin to one version, such as pydantic-core: declaring them adds nothing."""
     lines = itertools.chain.from_iterable(
-        asked("{d.name.lower(): d.requires or [] for d in m.distributions()}", python)[n] for n in names
+        asked("{d.name.lower().replace('_', '-'): d.requires or [] for d in m.distributions()}", python)[n]
+        for n in names
     )
     return {line.split("==")[0].replace("_", "-") for line in lines if re.fullmatch(r"[\w-]+==[\d.]+", line)}
 

@@ -1,15 +1,18 @@
 """A slice of `make fuzz`, and that its checks find what they look for."""
 
+import json
+
 import pytest
 
 from ..lib.inputs import Inputs
 from ..lib.rendering import Installed
 from ..lib.serving import serving
-from ..lib.wire import FORGERY, LINE, Answer, faults
+from ..lib.wire import FORGED_ENTRY, FORGERY, LINE, LONGEST_ENTRY, Answer, faults
 from ..programs.fuzz import fuzz
 
 SEED, COUNT = 2026, 250
 BEGINNING = "2026-11-26 10:00:00,123 INFO a.logger: "
+ENTRY = {"timestamp": "", "severity": "INFO", "level": "info", "message": "x", "logger": "a.logger"}
 
 
 @pytest.mark.parametrize("mode", ["none", "api-key", "oauth-proxy"])
@@ -48,12 +51,31 @@ def test_an_input_is_made_from_the_seed_and_its_number_alone() -> None:
         ),
     ],
 )
-def test_a_fault_in_a_log_is_found(log: str, kind: str) -> None:
+def test_a_fault_in_a_log_of_text_is_found(log: str, kind: str) -> None:
     assert [fault.kind for fault in faults(log.encode())] == [kind]
 
 
+@pytest.mark.parametrize(
+    ("log", "kind"),
+    [
+        (json.dumps(ENTRY)[:-5], "line that the server did not begin, no logger"),
+        ('{"message": "x"}', "line that the server did not begin, no logger"),
+        (json.dumps(ENTRY) + FORGED_ENTRY, "line that a caller wrote"),
+        (json.dumps({**ENTRY, "message": "a\u2028b"}, ensure_ascii=False), "control character, INFO a.logger"),
+        (json.dumps({**ENTRY, "message": "a\x7fb"}, ensure_ascii=False), "control character, INFO a.logger"),
+        (json.dumps({**ENTRY, "x": "x" * LONGEST_ENTRY}), f"line over {LONGEST_ENTRY:,} characters, INFO a.logger"),
+        (
+            json.dumps({**ENTRY, "exception.type": "KeyError", "exception.stacktrace": "Traceback\nKeyError: x"}),
+            "traceback of KeyError, INFO a.logger",
+        ),
+    ],
+)
+def test_a_fault_in_a_log_of_json_is_found(log: str, kind: str) -> None:
+    assert [fault.kind for fault in faults(f"{json.dumps(ENTRY)}\n{log}\n".encode())] == [kind]
+
+
 def test_a_log_without_faults_has_none() -> None:
-    assert list(faults(f"{BEGINNING}x\\ny é 😀\n{BEGINNING}{'x' * 3_000}\n".encode())) == []
+    assert list(faults(f"{BEGINNING}x\\ny é 😀\n{BEGINNING}{'x' * 3_000}\n{json.dumps(ENTRY)}\n".encode())) == []
 
 
 @pytest.mark.parametrize(

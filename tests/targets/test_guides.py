@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -47,7 +48,11 @@ OF_PROVIDERS = [  # each identity provider with each auth mode that can use it, 
     for number, (mode, provider) in enumerate(WORKING)
     if provider != "generic"
 ]
-EVERY = [answers(*pair) for pair in PAIRS] + [answers(*one) for one in OF_PROVIDERS]
+WATCHED = [  # with a runbook: each target, the modes in turn
+    {**answers(mode, target), "observability": "prometheus"}
+    for target, mode in zip(TARGETS, cycle(MODES), strict=False)
+]
+EVERY = [answers(*pair) for pair in PAIRS] + [answers(*one) for one in OF_PROVIDERS] + WATCHED
 
 
 class Guides(NamedTuple):
@@ -85,7 +90,12 @@ def of_targets() -> dict[str, list[str]]:
 
 # ---------------------------------------------------------------------------------------------------------- findings
 
-MADE = {".env", "index.lock", "uv.lock"}  # by the reader, by uv, or by git; what lies in secrets/ is made too
+MADE = {
+    ".env",
+    "index.lock",
+    "log.jsonl",
+    "uv.lock",
+}  # by the reader, by uv, or by git; what lies in secrets/ is made too
 MADE |= {"compose.override.yaml", ".gitlab/own.yml", "deploy/own", "deploy/own/kustomization.yaml"}  # if they want
 GONE = {"railway.json"}  # named because it was read until lately
 PATHS = re.compile(

@@ -90,7 +90,7 @@ def read_kubernetes(project: Path) -> Deployed:
     [container] = pod["containers"]
     settings = one(objects, "ConfigMap")
     assert container["envFrom"] == [{"configMapRef": {"name": settings["metadata"]["name"]}}]
-    [port] = container["ports"]
+    port = next(port for port in container["ports"] if port["name"] == "http")
     scaler = one(objects, "HorizontalPodAutoscaler")["spec"]
     probes = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
     assert {probe["port"] for probe in probes.values()} == {port["name"]}
@@ -243,7 +243,7 @@ def check_variables(project: Path, target: str) -> None:
     required = {name for name, must in known.items() if must}
     if "API_KEYS" in known:
         required.add("API_KEYS_FILE" if target == "kubernetes" else "API_KEYS")
-    if "STATE_STORE_URL" in known:
+    if "STATE_KEY" in known:  # logins are stored
         required.add("STATE_STORE_URL")
     assert required <= given.keys() <= known.keys(), (required - given.keys(), given.keys() - known.keys())
     for name in secrets(project) & given.keys():
@@ -277,9 +277,10 @@ def check_kubernetes(project: Path) -> None:
         assert one(objects, "HorizontalPodAutoscaler")["spec"]["minReplicas"] >= 2
         assert one(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
         assert one(objects, "ServiceAccount")["automountServiceAccountToken"] is False
-        [entry] = one(objects, "NetworkPolicy")["spec"]["ingress"]
-        assert entry["from"]
-        assert entry["ports"]
+        entries = one(objects, "NetworkPolicy")["spec"]["ingress"]
+        assert all(entry["from"] for entry in entries)
+        named = [port["name"] for port in deployment["template"]["spec"]["containers"][0]["ports"]]
+        assert [port["port"] for entry in entries for port in entry["ports"]] == named
         pods = [o["spec"]["template"]["spec"] for o in objects if o["kind"] in {"Deployment", "StatefulSet"}]
         for pod in pods:
             assert pod["securityContext"]["runAsNonRoot"] is True
@@ -357,10 +358,12 @@ def answers(target: str, mode: str, source: str) -> rendering.Answers:
 
 
 def projects(rendered: Rendered, target: str) -> list[Path]:
-    """A connector for each auth mode and source; of those whose files are the same, one."""
+    """A connector for each auth mode and source, and one that is watched; of those whose files are the same, one."""
     different: dict[str, Path] = {}
-    for mode, source in itertools.product(rendering.choices("auth_mode"), rendering.choices("source")):
-        project = rendered(answers(target, mode, source))
+    pairs = itertools.product(rendering.choices("auth_mode"), rendering.choices("source"))
+    every = [answers(target, mode, source) for mode, source in pairs]
+    for given in [*every, {**every[-1], "observability": "prometheus"}]:
+        project = rendered(given)
         different.setdefault(files(project, target) + (project / ".env.example").read_text(), project)
     return list(different.values())
 

@@ -112,8 +112,9 @@ def variables(project: Path) -> Variables:
     required = {name for help, name, _ in rows if re.search(r"\. Required\.", help)}
     secret = {name for help, name, _ in rows if help.endswith("Secret.")}
     examples = {value for _, name, value in rows if name in secret and value}
-    # Keys of callers are a setting without value here; a store is needed wherever the connector is public.
-    return Variables(known, required | ({"STATE_STORE_URL"} & known), secret | ({"API_KEYS"} & known), examples)
+    # Keys of callers are a setting without value here; a store of logins is needed wherever the connector is public.
+    stored = {"STATE_STORE_URL"} if "STATE_KEY" in known else set()
+    return Variables(known, required | stored, secret | ({"API_KEYS"} & known), examples)
 
 
 def constant(project: Path, file: str, pattern: str) -> int:
@@ -140,7 +141,7 @@ def judge(target: str, text: str, project: Path, folder: Path) -> None:
     assert not [value for value in wanted.examples if value in text], "a secret is in the file"
     assert deployed.plain["PUBLIC_URL"].startswith("https://")
 
-    assert deployed.port == constant(project, "Dockerfile", r"\bPORT=(\d+)$")
+    assert deployed.port == constant(project, "Dockerfile", r" PORT=(\d+)\b")
     assert deployed.grace is None or deployed.grace >= constant(project, cli(project), r"^GRACE = (\d+)") + 5
     assert deployed.paths == set(homes.expected(target)["probes"])
     assert deployed.longest is None or deployed.longest >= 15 * 60
@@ -152,10 +153,12 @@ def cli(project: Path) -> str:
 
 
 def connectors(target: str, rendered: Rendered) -> Iterator[Path]:
-    """A connector for every auth mode and source."""
+    """A connector for every auth mode and source, and one that is watched."""
     for mode in rendering.choices("auth_mode"):
         for source in rendering.choices("source"):
-            yield rendered({"auth_mode": mode, "hosting": target, "source": source, "ci": "none"})
+            answers = {"auth_mode": mode, "hosting": target, "source": source, "ci": "none"}
+            yield rendered(answers)
+    yield rendered({**answers, "observability": "prometheus"})
 
 
 def test_each_home_that_names_this_checker_has_a_reader() -> None:

@@ -134,7 +134,7 @@ def test_json_has_every_answer_and_no_credential(checkouts: Path) -> None:
         "answers_file": str(checkouts / "crm/.copier-answers.yml"),
         "version": TAG,
         "behind": 2,
-        "answers": {**GIVEN, **identity, **described},
+        "answers": {**GIVEN, "observability": "none", **identity, **described},
         "drift": None,
     }
     assert stock["behind"] == 0

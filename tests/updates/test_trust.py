@@ -94,6 +94,7 @@ def test_what_is_recorded_is_the_source_and_the_answers(template: Path, tmp_path
         "_commit": TAG,
         "_src_path": str(template),
         "project_description": "Acme CRM for AI agents, over MCP.",
+        "observability": "none",
         **GIVEN,
         **identity,
     }

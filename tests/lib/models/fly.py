@@ -103,6 +103,11 @@ class Machine(Strict):
     processes: list[str] = Field(default_factory=list)
 
 
+class Metrics(Strict):
+    port: Port
+    path: Path
+
+
 class App(Strict):
     app: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     primary_region: Region
@@ -115,5 +120,6 @@ class App(Strict):
     env: dict[EnvironmentName, str]
     http_service: HttpService
     checks: dict[str, Check]
+    metrics: Metrics | None = None
     restart: list[Restart]
     vm: list[Machine]

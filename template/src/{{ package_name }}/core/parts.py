@@ -43,6 +43,9 @@ class Auth:
     running: Running = nullcontext
     ready: Callable[[], Awaitable[bool]] = always  # whether callers can be checked now
     fault: Callable[[], Awaitable[str | None]] = no_fault  # why `serve` must not start with these tools, or None
+    # For metrics, as Unix times: when the issuer last answered, and when the first credential expires if any does.
+    answered: Callable[[], float] | None = None
+    expires: Callable[[], float | None] | None = None
 
 
 class AuthMode(Protocol):

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from .core.edge.protocol import problem
 from .core.source.answer import LARGE, Unusable, json_of
 from .core.source.refusals import DOUBT, LATER, reason, sentence, wait
-from .core.source.report import Path, upstream_failed, upstream_unusable
+from .core.source.report import Path, attempted, trace_headers, upstream_failed, upstream_unusable
 from .settings import Settings
 
 TIMEOUT = httpx2.Timeout(15.0, connect=5.0)  # seconds without a byte
@@ -105,7 +105,8 @@ class Client:
         given = {name: value for name, value in (params or {}).items() if value not in (None, "")}
         credentials = self._credentials()
         try:
-            request = self._http.build_request(method, path, params=given, json=body, headers=as_given(credentials))
+            headers = as_given({**trace_headers(), **credentials})
+            request = self._http.build_request(method, path, params=given, json=body, headers=headers)
         except httpx2.InvalidURL:
             request = None
         if request is None or len(request.url.raw_path) > MAX_URL:
@@ -130,7 +131,7 @@ class Client:
             attempt += 1
             delay = pause(attempt)
             try:
-                answer, content = await self._attempt(request, path)
+                answer, content = await self._attempt(request, path, attempt)
             except (httpx2.HTTPError, TimeoutError) as error:
                 if is_last(attempt, began) or not (repeatable or isinstance(error, UNSENT)):
                     raise UpstreamError(unanswered(error, repeatable)) from error
@@ -142,23 +143,25 @@ class Client:
                     return answer, content
             await asyncio.sleep(delay)
 
-    async def _attempt(self, request: httpx2.Request, path: str) -> tuple[httpx2.Response, bytes]:
-        """Send a request once. If it fails, log the status or the exception."""
+    async def _attempt(self, request: httpx2.Request, path: str, attempt: int) -> tuple[httpx2.Response, bytes]:
+        """Send a request once, and report how it went."""
         began, content = time.monotonic(), bytearray()
+        cause: int | BaseException = 0
         try:
             async with (
                 asyncio.timeout(DEADLINE),
                 aclosing(await self._http.send(request, stream=True)) as answer,
             ):
+                cause = answer.status_code
                 async for chunk in answer.aiter_bytes():
                     content += chunk
                     if len(content) > MAX_ANSWER:
                         raise Unusable("it is too large", "Ask for less.")
-        except (httpx2.HTTPError, TimeoutError) as error:
-            upstream_failed(request.method, request.url.host, path, error, time.monotonic() - began)
+        except (httpx2.HTTPError, TimeoutError, asyncio.CancelledError) as error:
+            cause = error
             raise
-        if answer.status_code >= 300:
-            upstream_failed(request.method, request.url.host, path, answer.status_code, time.monotonic() - began)
+        finally:
+            attempted(request.method, request.url.host, path, cause, time.monotonic() - began, attempt)
         return answer, bytes(content)
 
 

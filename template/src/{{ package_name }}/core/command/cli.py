@@ -5,7 +5,7 @@ import argparse
 from ... import extend
 from ..auth import mode
 from ..release import versions
-from . import dev, settings, smoke
+from . import dev, fingerprint, settings, smoke
 from .environment import COMMAND
 from .serve import serve
 
@@ -18,6 +18,7 @@ def main() -> None:
     commands.add_parser("dev", help="serve on this machine, and replace missing settings").set_defaults(run=dev.develop)
     mode.add_commands(commands)
     smoke.add_to(commands)
+    fingerprint.add_to(commands)
     extend.add_commands(commands)
     settings.add_to(commands)
     arguments = parser.parse_args()

@@ -32,12 +32,12 @@ EVERYWHERE = ["::", "0.0.0.0"]  # noqa: S104
 Address = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 ABSENT = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 REASONS = {
-    errno.EADDRINUSE: "PORT is {port}, which another process uses; stop that process or choose another port",
-    errno.EACCES: "PORT is {port}, for which this user lacks the right; choose a port over 1023",
-    errno.EADDRNOTAVAIL: "HOST is {name}, not an address of this machine; use 127.0.0.1, or :: for all addresses",
-    errno.EAFNOSUPPORT: "HOST is {name}, and this machine has no IPv6; use 0.0.0.0",
+    errno.EADDRINUSE: "{of}PORT is {port}, which another process uses; stop that process or choose another port",
+    errno.EACCES: "{of}PORT is {port}, for which this user lacks the right; choose a port over 1023",
+    errno.EADDRNOTAVAIL: "{of}HOST is {name}, not an address of this machine; use 127.0.0.1, or :: for all addresses",
+    errno.EAFNOSUPPORT: "{of}HOST is {name}, and this machine has no IPv6; use 0.0.0.0",
 }
-OTHER = "HOST is {name} and PORT is {port}, where it cannot listen ({error}); choose others"
+OTHER = "{of}HOST is {name} and {of}PORT is {port}, where it cannot listen ({error}); choose others"
 
 
 class Connection(HttpToolsProtocol):
@@ -165,10 +165,10 @@ class CannotListen(Exception):
     """The setting that is wrong, and what to do."""
 
 
-def bound(name: str, port: int) -> list[socket.socket]:
+def bound(name: str, port: int, of: str = "") -> list[socket.socket]:
     """Sockets at all addresses of a host, to be listened on; for `::`, at all of IPv6 and of IPv4.
 
-    Where this machine lacks one of both, the other is enough.
+    Where this machine lacks one of both, the other is enough. The settings are HOST and PORT, with `of` before both.
 
     Raises:
         CannotListen: An address cannot be used, or the host has no address.
@@ -176,15 +176,15 @@ def bound(name: str, port: int) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     absent: OSError | None = None
     with ExitStack() as unless_all:
-        for family, address in dict.fromkeys(addresses(name, port)):
+        for family, address in dict.fromkeys(addresses(name, port, of)):
             try:
                 sockets.append(unless_all.enter_context(bind(family, address)))
             except OSError as error:
                 if error.errno not in ABSENT:
-                    raise CannotListen(reason(name, port, error)) from error
+                    raise CannotListen(reason(name, port, error, of)) from error
                 absent = error
         if absent and not sockets:
-            raise CannotListen(reason(name, port, absent)) from absent
+            raise CannotListen(reason(name, port, absent, of)) from absent
         unless_all.pop_all()
     return sockets
 
@@ -203,7 +203,7 @@ def bind(family: socket.AddressFamily, address: Address) -> socket.socket:
     return made
 
 
-def addresses(name: str, port: int) -> list[tuple[socket.AddressFamily, Address]]:
+def addresses(name: str, port: int, of: str) -> list[tuple[socket.AddressFamily, Address]]:
     try:
         found = [
             place
@@ -211,9 +211,10 @@ def addresses(name: str, port: int) -> list[tuple[socket.AddressFamily, Address]
             for place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         ]
     except OSError as error:
-        raise CannotListen(f"HOST is {name}, which cannot be resolved ({error.strerror}); use an IP address") from error
+        why = f"{of}HOST is {name}, which cannot be resolved ({error.strerror}); use an IP address"
+        raise CannotListen(why) from error
     return [(family, address) for family, _, _, _, address in found]
 
 
-def reason(name: str, port: int, error: OSError) -> str:
-    return REASONS.get(error.errno or 0, OTHER).format(name=name, port=port, error=error.strerror)
+def reason(name: str, port: int, error: OSError, of: str) -> str:
+    return REASONS.get(error.errno or 0, OTHER).format(name=name, port=port, error=error.strerror, of=of)

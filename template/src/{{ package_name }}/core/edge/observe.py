@@ -1,17 +1,14 @@
-"""Logging, and one line for each request: its caller, method, tool and outcome. Never an argument or a credential.
+"""One line for each request: its caller, method, tool and outcome. Never an argument, a result or a credential."""
 
-`caller` is the id of an API key, or a fingerprint of the user or credential; without either, one of the IP address.
-"""
-
-import hashlib
 import hmac
 import json
 import logging
+import random
 import re
 import secrets
 import time
-from contextvars import ContextVar
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, TextIO
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.shared.exceptions import MCPError
@@ -19,25 +16,32 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from pydantic import ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-requests = logging.getLogger("connector.request")
+from ...settings import Settings
+from . import logs
+from .logs import LONGEST, current, text
 
-SALT = secrets.token_bytes(16)  # new in each process, so fingerprints differ between replicas and after a restart
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-PLAIN = re.compile(r"[\w./:@*+-]+", re.ASCII)
-LONGEST = 64  # characters of a value that the caller chose
+# W3C Trace Context §3.2; a later version may say more after the flags.
+TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+CLIENT = "io.modelcontextprotocol/clientInfo"  # in `_meta` of 2026-07-28; earlier versions send it once, to initialize
+SALT = bytearray(secrets.token_bytes(16))
+UNSALTED = "LOG_SALT is not set: fingerprints of callers differ between replicas, and after a restart"
 HEALTH = "/health/"
 REFUSED = {401: "refused_401", 403: "refused_403", 421: "refused_host", 429: "refused_429", 503: "unavailable"}
 LEVELS = {"error": logging.ERROR} | dict.fromkeys(("ok", "input_required", "tool_error", "cancelled"), logging.INFO)
+SAID = 2_048  # bytes of a refusal that are looked at for its reason
+FINDING_OUT = {401, 404, 405}
 
-MAX_RECORD = 4_000  # characters of one record, including its traceback
-FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-MARGIN = "\n  | "  # before each line of a traceback, so that text from a caller never begins a line
 
-# Line breaks and other control characters, marks that change the direction of text, and lone surrogates.
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+class Meter(Protocol):
+    """What counts requests and measures their time."""
 
-# The fields of the current request's line. `Observe` creates the dictionary, and inner layers add to it from any task.
-current: ContextVar[dict[str, Any] | None] = ContextVar("current", default=None)
+    def expect(self, tools: Iterable[str]) -> None:
+        """These are all tools."""
+
+    def began(self) -> None: ...
+
+    def ended(self, record: Mapping[str, Any], seconds: float) -> None: ...
 
 
 def note(**fields: object) -> None:
@@ -47,8 +51,15 @@ def note(**fields: object) -> None:
 
 
 def fingerprint(*values: str) -> str:
-    """Eight hex digits that distinguish callers without revealing the values."""
-    return hmac.new(SALT, "\0".join(values).encode(errors="replace"), hashlib.sha256).hexdigest()[:8]
+    """Twelve hex digits that distinguish callers without revealing the values."""
+    return hmac.digest(SALT, "\0".join(values).encode(errors="replace"), "sha256").hex()[:12]
+
+
+def configure(settings: Settings, stream: TextIO) -> None:
+    """Where the log goes and how it is written, and what makes its fingerprints."""
+    logs.install(stream, settings.log_level, settings.log_format, settings.log_gcp_project)
+    if settings.log_salt:
+        SALT[:] = settings.log_salt.get_secret_value().encode()
 
 
 class Observe:
@@ -57,34 +68,47 @@ class Observe:
     An `X-Request-ID` from the caller or a proxy is kept. Health probes are logged only when they fail.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, meters: Sequence[Meter] = ()) -> None:
+        self.app, self.meters = app, meters
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
-        record: dict[str, Any] = {"id": given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)}
-        began = time.perf_counter()
-        status, left, whole, found_out = 0, False, False, False
+        began, headers = time.perf_counter(), dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"").decode("latin-1")
+        record: dict[str, Any] = {"id": given if REQUEST_ID.fullmatch(given) else f"{random.getrandbits(64):016x}"}
+        if b"traceparent" in headers:
+            follow(record, headers[b"traceparent"].decode("latin-1"))
+        status, received, sent, left, whole, found_out = 0, 0, 0, False, False, False
 
         async def receiving() -> Message:
-            nonlocal left
+            nonlocal received, left
             message = await receive()
-            left = left or message["type"] == "http.disconnect"
+            if message["type"] == "http.disconnect":
+                left = True
+            else:
+                received += len(message.get("body", b""))
             return message
 
         async def sending(message: Message) -> None:
-            nonlocal status, whole, found_out
+            nonlocal status, sent, whole, found_out
             if message["type"] == "http.response.start":
-                status, found_out = message["status"], finds_out(message)
-                headers = [*message.get("headers", []), (b"x-request-id", record["id"].encode())]
-                message = {**message, "headers": headers}
+                status = message["status"]
+                found_out = status in FINDING_OUT and finds_out(message)
+                answer = [*message.get("headers", ()), (b"x-request-id", record["id"].encode())]
+                message = {**message, "headers": answer}
             else:
-                whole = not message.get("more_body", False)
+                body = message.get("body", b"")
+                if status >= 400 and not sent and "error" not in record:
+                    note_reason(record, body)
+                sent, whole = sent + len(body), not message.get("more_body", False)
             await send(message)
 
+        probe = scope["path"].startswith(HEALTH)
+        meters = () if probe else self.meters
         token = current.set(record)
+        for meter in meters:
+            meter.began()
         try:
             await self.app(scope, receiving, sending)
         except BaseException as error:
@@ -92,59 +116,106 @@ class Observe:
             raise
         finally:
             current.reset(token)
-            record.setdefault("caller", fingerprint(scope["client"][0] if scope.get("client") else ""))
+            seconds = time.perf_counter() - began
             if left and not whole:
                 record["outcome"] = "cancelled"
-            usual = "ok" if status < 400 else "invalid" if status < 500 else "error"
-            record.setdefault("outcome", REFUSED.get(status, usual))
-            if not scope["path"].startswith(HEALTH) or status >= 400:
-                quiet = found_out and "method" not in record
-                level = logging.INFO if quiet else LEVELS.get(record["outcome"], logging.WARNING)
-                requests.log(level, "%s", line(scope, record, status, time.perf_counter() - began))
+            quiet = found_out and "method" not in record
+            complete(record, scope, headers, status)
+            record["ms"], record["received"], record["sent"] = round(seconds * 1000, 1), received, sent
+            if not probe or status >= 400:
+                logs.tell(logging.INFO if quiet else LEVELS.get(record["outcome"], logging.WARNING), record)
+            for meter in meters:
+                meter.ended(record, seconds)
+
+
+def complete(record: dict[str, Any], scope: Scope, headers: Mapping[bytes, bytes], status: int) -> None:
+    """Add what is known of the request without its message."""
+    if "outcome" not in record:
+        usual = "ok" if status < 400 else "invalid" if status < 500 else "error"
+        record["outcome"] = REFUSED.get(status, usual)
+    if "method" not in record and b"mcp-method" in headers:  # it was refused before it was read
+        record["method"] = headers[b"mcp-method"].decode("latin-1")[:LONGEST]
+    if "tool" in record:
+        record["tool"] = record["tool"][:LONGEST]
+    if attempts := record.get("attempts"):
+        record["upstream_requests"] = len(attempts)
+        record["upstream_ms"] = round(sum(seconds for _, _, seconds in attempts) * 1000, 1)
+    if status:
+        record["status"] = status
+    record["verb"], record["path"] = scope["method"], scope["path"][:LONGEST]
+    if scope.get("client"):
+        record["address"] = scope["client"][0][:LONGEST]
+    if b"user-agent" in headers:
+        record["agent"] = headers[b"user-agent"].decode("latin-1")[:LONGEST]
+
+
+def follow(record: dict[str, Any], traceparent: str) -> None:
+    """Continue a trace: the line has its id, and a new span id, which what is asked upstream names as its parent."""
+    if found := TRACEPARENT.fullmatch(traceparent):
+        record["trace"], record["parent"], record["flags"] = found.groups()
+        record["span"] = f"{random.getrandbits(64) or 1:016x}"
 
 
 def finds_out(answer: Message) -> bool:
-    """Whether clients usually get this answer while they find out how to connect.
+    """Whether clients usually get an answer with this status of `FINDING_OUT` while they find out how to connect.
 
     They look for documents that may not be there, and ask without a credential: the challenge then names no error
     (RFC 6750 §3.1).
     """
     challenges = [value for name, value in answer.get("headers", ()) if name.lower() == b"www-authenticate"]
-    return answer["status"] in (404, 405) or (answer["status"] == 401 and not any(b"error=" in c for c in challenges))
+    return answer["status"] != 401 or not any(b"error=" in challenge for challenge in challenges)
 
 
-def line(scope: Scope, record: dict[str, Any], status: int, seconds: float) -> str:
-    """`tools/call get_record caller=3f9c1a2b outcome=ok status=200 ms=12.3 id=…`"""
-    asked = record.get("method")
-    words = [plain(asked)] if asked else [scope["method"], plain(scope["path"])]
-    if record.get("tool") is not None:
-        words.append(plain(record["tool"]))
-    rest = {name: record.get(name) for name in ("caller", "outcome", "error")}
-    rest |= {"status": status or None, "ms": f"{seconds * 1000:.1f}", "id": record["id"]}
-    return " ".join([*words, *(f"{name}={plain(str(value))}" for name, value in rest.items() if value is not None)])
-
-
-def plain(value: str) -> str:
-    """The value, shortened; quoted as a JSON string unless it is one plain word."""
-    short = value if len(value) <= LONGEST else value[:LONGEST] + "…"
-    return short if PLAIN.fullmatch(short) else json.dumps(short)
+def note_reason(record: dict[str, Any], body: bytes) -> None:
+    """The code of a refusal, from its own JSON: of JSON-RPC, or in the words of an auth mode."""
+    try:
+        error = json.loads(body)["error"] if len(body) <= SAID else None
+    except (ValueError, TypeError, KeyError):
+        return
+    if isinstance(error, dict):
+        error = str(error.get("code"))
+    if code := text(error):
+        record["error"] = code
 
 
 async def observe_message(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """The outermost server middleware: it notes the outcome of a message."""
+    """The outermost server middleware: it notes what the message is, and how it ended."""
+    record = current.get()
+    if record is None:
+        return await call_next(ctx)
+    note_message(record, ctx)
     try:
         result = await call_next(ctx)
     except BaseException as error:
         outcome, code = failure(error)
-        note(outcome=outcome, error=code)
+        record.setdefault("outcome", outcome)
+        record.setdefault("error", code)
         raise
     if isinstance(result, dict):
         failed, kind = result.get("isError") is True, result.get("resultType")
     else:
         failed, kind = getattr(result, "is_error", False) is True, getattr(result, "result_type", None)
-    if (current.get() or {}).get("outcome") != "timeout":  # noted where the tool was stopped
-        note(outcome="tool_error" if failed else "input_required" if kind == "input_required" else "ok")
+    if failed:
+        cause = record.get("upstream", "tool_error")
+        record.setdefault("error", f"upstream_{cause}" if isinstance(cause, int) else cause)
+    record.setdefault("outcome", "tool_error" if failed else "input_required" if kind == "input_required" else "ok")
     return result
+
+
+def note_message(record: dict[str, Any], ctx: ServerRequestContext[Any, Any]) -> None:
+    record["method"], record["protocol"] = ctx.method[:LONGEST], ctx.protocol_version[:LONGEST]
+    if ctx.method != "tools/call" and (name := record.pop("tool", None)) and ctx.method == "prompts/get":
+        record["prompt"] = name[:LONGEST]
+    if ctx.request_id is not None:
+        record["message_id"] = str(ctx.request_id)[:LONGEST]
+    meta: Mapping[str, Any] = ctx.meta or {}
+    info = (ctx.params or {}).get("clientInfo") if ctx.method == "initialize" else meta.get(CLIENT)
+    if isinstance(info, Mapping):
+        for field, name in (("client", "name"), ("client_version", "version")):
+            if value := text(info.get(name)):
+                record[field] = value
+    if isinstance(parent := meta.get("traceparent"), str):
+        follow(record, parent)
 
 
 def failure(error: BaseException) -> tuple[str, str]:
@@ -154,43 +225,3 @@ def failure(error: BaseException) -> tuple[str, str]:
     if isinstance(error, ValidationError):
         return "invalid", str(INVALID_PARAMS)
     return "error" if isinstance(error, Exception) else "cancelled", type(error).__qualname__
-
-
-class Lines(logging.Formatter):
-    """Escapes control characters, and shortens long records in the middle: the end of a traceback matters most."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        bare = {"msg": cut(record.getMessage()), "args": (), "exc_info": None, "exc_text": None, "stack_info": None}
-        text = escaped(super().format(logging.makeLogRecord(record.__dict__ | bare)))
-        if record.exc_info and record.exc_info[0]:
-            text += MARGIN + MARGIN.join(map(escaped, cut(self.formatException(record.exc_info)).split("\n")))
-        return cut(text)
-
-
-def escaped(text: str) -> str:
-    return CONTROL.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
-
-
-def cut(text: str) -> str:
-    if len(text) <= MAX_RECORD:
-        return text
-    note = f" … ({len(text):,} characters) … "
-    kept = MAX_RECORD - len(note)
-    return text[: kept // 2] + note + text[kept // 2 - kept :]
-
-
-def configure(level: str) -> None:
-    """Send all logs to standard error. Below INFO, only the connector's own loggers and its package's write.
-
-    Libraries write arguments, results, headers and bodies there.
-    """
-    handler = logging.StreamHandler()
-    handler.setFormatter(Lines(FORMAT))
-    logging.basicConfig(level=max(logging.INFO, logging.getLevelNamesMapping()[level]), handlers=[handler])
-    logging.captureWarnings(True)
-    for name in ("connector", __name__.partition(".")[0]):
-        logging.getLogger(name).setLevel(level)
-    for name in ("httpx2", "httpcore2", "uvicorn.access", "mcp.server.streamable_http"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # below: URLs, a line for each request
-    logging.getLogger("mcp.server.mcpserver.server").addFilter(lambda record: record.levelno > logging.INFO)
-    logging.getLogger("mcp.server.transport_security").setLevel(logging.ERROR)  # Observe logs it

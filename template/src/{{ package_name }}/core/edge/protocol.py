@@ -94,13 +94,16 @@ class Connector(MCPServer[Any]):
             note(outcome="timeout")
             raise ToolError(too_late(name, seconds or 0, tool.annotations if tool else None)) from None
         except UnexpectedToolError as error:  # the SDK logs its cause
+            note(outcome="error", error=type(error.__cause__).__qualname__)
             raise UnexpectedToolError(f"{name} failed inside the connector. Its log has the cause.") from error
         except ToolError as error:
             cause = error.__cause__
             if cause is None:
+                note(error="unknown_tool")
                 raise ToolError("There is no tool with this name. List the tools first.") from None
             if tool is None or not isinstance(cause, ValidationError):
                 raise ToolError(str(cause)) from None
+            note(error="invalid_arguments", detail=wrong(cause, tool.parameters))
             why = f"{name} was not called: {explain(cause)}{unknown(arguments, tool.parameters)}"
             raise ToolError(why) from None
 
@@ -156,6 +159,13 @@ def explain(error: ValidationError) -> str:
     problems = list(dict.fromkeys(map(problem, error.errors(include_url=False, include_input=False)[:1000])))
     more = f", and {error.error_count() - NAMED:,} more" if len(problems) > NAMED else ""
     return f"{'; '.join(problems[:NAMED])}{more}. Correct this and call again."
+
+
+def wrong(error: ValidationError, schema: Mapping[str, Any]) -> str:
+    """For the log, the tool's parameters that are wrong, with pydantic's word for it: nothing that a caller chose."""
+    known = schema.get("properties", {})
+    found = error.errors(include_url=False, include_input=False, include_context=False)[:NAMED]
+    return ", ".join(f"{each['loc'][0]} {each['type']}" for each in found if each["loc"] and each["loc"][0] in known)
 
 
 def problem(found: ErrorDetails, whole: str = "the arguments") -> str:

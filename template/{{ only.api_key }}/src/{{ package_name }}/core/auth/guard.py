@@ -45,13 +45,13 @@ class Authenticate:
             return await refuse(503, "the keys cannot be checked now", retry_after=10)(scope, receive, send)
         if known is None:
             claimed = claimed_id(key)
-            note(caller=claimed or fingerprint(key))
+            note(caller=claimed or None)
             logger.warning("refused a key from %s", address(scope))
             # A valid key is never delayed, so nobody can lock its owner out.
             if wait := max(self.failures.count(who) for who in (address(scope), claimed and f"key {claimed}") if who):
                 return await refuse(429, "too many wrong keys", retry_after=wait)(scope, receive, send)
             return await refuse(401, "invalid_token", challenge("invalid_token"))(scope, receive, send)
-        note(caller=known.id)
+        note(caller=known.id, person=fingerprint(known.owner))
         caller = self.known.get(known.id)
         if caller is None or caller.key is not known:  # first seen, or changed in the file
             caller = self.known[known.id] = Caller(known, user(known), AuthCredentials(sorted(known.scopes)))

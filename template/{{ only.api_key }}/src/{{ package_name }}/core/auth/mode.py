@@ -34,6 +34,7 @@ def protect(settings: Settings, server: MCPServer[Any]) -> Auth:
         authorize=partial(RequireScopes, tools=tools, challenge=challenge),
         ready=ready,
         fault=tools.problem,
+        expires=keys.expires,
     )
 
 

@@ -32,6 +32,7 @@ def protect(settings: Settings, server: MCPServer[Any]) -> Auth:
         running=lambda: verify,
         ready=verify.ready,
         fault=protected.tools.problem,
+        answered=verify.http.answered,
     )
 
 

@@ -107,7 +107,7 @@ class Keys:
 class Verifier:
     """Tells which tokens are good. A verified one is remembered for a minute, and never past its `exp`."""
 
-    def __init__(self, settings: Settings, http: httpx2.AsyncClient) -> None:
+    def __init__(self, settings: Settings, http: IssuerClient) -> None:
         self.settings, self.http, self.keys = settings, http, Keys(settings.oauth_issuer, http)
         self._verified: OrderedDict[bytes, tuple[AccessToken, float]] = OrderedDict()
         self._running = AsyncExitStack()

@@ -52,7 +52,7 @@ class Verifier:
     While the issuer cannot be asked, a good answer counts for an hour.
     """
 
-    def __init__(self, settings: Settings, http: httpx2.AsyncClient) -> None:
+    def __init__(self, settings: Settings, http: IssuerClient) -> None:
         self.settings, self.http = settings, http
         self._endpoint: tuple[str, bool] | None = None
         self._answered = False  # at least once, so settings and issuer fit together

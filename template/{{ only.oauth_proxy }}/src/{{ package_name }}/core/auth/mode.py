@@ -41,6 +41,7 @@ def protect(settings: Settings, server: MCPServer[Any]) -> Auth:
         running=running,
         ready=verify.ready,
         fault=protected.tools.problem,
+        answered=verify.http.answered,
     )
 
 

@@ -41,6 +41,11 @@ class IssuerClient(httpx2.AsyncClient):
     def __init__(self, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         super().__init__(timeout=5.0, transport=transport)
         self._down: dict[str, tuple[str, float]] = {}  # for each host, why, and until when (monotonic seconds)
+        self._outage: float | None = 0.0  # since when it does not answer (Unix time)
+
+    def answered(self) -> float:
+        """Until when the issuer answered, as Unix time: now, while no request has failed since it did."""
+        return time.time() if self._outage is None else self._outage
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """The answer, as a whole.
@@ -71,6 +76,7 @@ class IssuerClient(httpx2.AsyncClient):
             self._failed(host, "429")
         elif self._down.pop(host, None):
             logger.info("%s answers again", host)
+        self._outage = self.answered() if says_nothing(answer.status_code) else None
         return answer
 
     async def _send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
@@ -84,6 +90,7 @@ class IssuerClient(httpx2.AsyncClient):
         if host not in self._down:
             logger.warning("%s does not answer: %s", host, why)
         self._down[host] = why, time.monotonic() + PAUSE
+        self._outage = self.answered()
 
 
 @asynccontextmanager

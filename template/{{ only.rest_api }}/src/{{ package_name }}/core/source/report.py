@@ -8,7 +8,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from ..edge.observe import current, note
+import httpx2
+
+from ..edge.logs import current
+from ..edge.observe import note
 
 logger = logging.getLogger("connector.upstream")
 health = logging.getLogger("connector.health")
@@ -38,20 +41,69 @@ def template(path: str) -> str:
     return path.template if isinstance(path, Path) else DIGITS.sub("*", path.partition("?")[0])
 
 
-def upstream_failed(method: str, host: str, path: str, cause: int | Exception, seconds: float) -> None:
+def attempted(method: str, host: str, path: str, cause: int | BaseException, seconds: float, attempt: int = 1) -> None:
+    """Count one attempt for the request's line and for the metrics, by the API's status or the exception.
+
+    A failure is one warning. If the caller left, nothing is logged.
+    """
+    if record := current.get():
+        record.setdefault("attempts", []).append((method, result(cause), seconds))
+    if isinstance(cause, asyncio.CancelledError):
+        return
+    if not isinstance(cause, int) or cause >= 300:
+        upstream_failed(method, host, path, cause, seconds, attempt)
+        return
+    if record:
+        record.pop("upstream", None)  # the failure of an earlier attempt is over
+    if logger.isEnabledFor(logging.DEBUG):
+        told(logging.DEBUG, method, host, path, seconds, attempt, status=cause)
+
+
+def upstream_failed(
+    method: str, host: str, path: str, cause: int | BaseException, seconds: float, attempt: int = 1
+) -> None:
     """Log one warning for a failed request to the upstream API, with the status or the exception as its cause.
 
     The path is written as its template. The cause is also noted as `upstream`.
     """
     note(upstream=cause if isinstance(cause, int) else type(cause).__name__)
-    why = f"status={cause}" if isinstance(cause, int) else f"cause={reason(cause)}"
-    request_id = (current.get() or {}).get("id", "-")
-    logger.warning("%s %s%s %s ms=%.1f id=%s", method, host, template(path), why, seconds * 1000, request_id)
+    if isinstance(cause, int):
+        told(logging.WARNING, method, host, path, seconds, attempt, status=cause)
+    else:
+        told(logging.WARNING, method, host, path, seconds, attempt, error=type(cause).__name__, detail=reason(cause))
+
+
+def told(level: int, method: str, host: str, path: str, seconds: float, attempt: int, **fields: Any) -> None:
+    known = {"verb": method, "host": host, "template": template(path), "ms": round(seconds * 1000, 1)}
+    again = {"resent": attempt - 1} if attempt > 1 else {}
+    what = fields.get("status") or fields.get("detail")
+    words = "%s %s%s %s %s ms" + (", attempt %s" if again else "")
+    values = (method, host, known["template"], what, known["ms"], *([attempt] if again else []))
+    logger.log(level, words, *values, extra={"fields": {**known, **again, **fields}})
+
+
+def result(cause: int | BaseException) -> str:
+    """The kind of an attempt's end, for metrics: one of nine."""
+    if isinstance(cause, int):
+        return str(cause) if cause == 401 else f"{cause // 100}xx"
+    if isinstance(cause, asyncio.CancelledError):
+        return "cancelled"
+    return "timeout" if isinstance(cause, TimeoutError | httpx2.TimeoutException) else "failed"
+
+
+def trace_headers() -> dict[str, str]:
+    """What a request to the upstream API carries, so that its log can be joined with that of the connector."""
+    record = current.get() or {}
+    headers = {"X-Request-ID": record["id"]} if "id" in record else {}
+    if "trace" in record:
+        headers["traceparent"] = f"00-{record['trace']}-{record['span']}-{record['flags']}"
+    return headers
 
 
 def upstream_unusable(why: str) -> None:
     """One warning for an answer that cannot be used: which field has which fault, without its value."""
-    logger.warning("the answer cannot be used: %s id=%s", why, (current.get() or {}).get("id", "-"))
+    note(upstream="unusable_answer")
+    logger.warning("the answer cannot be used: %s", why)
 
 
 def reason(error: BaseException) -> str:
