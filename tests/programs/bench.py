@@ -447,12 +447,12 @@ def table(samples: Mapping[str, Sequence[float]]) -> Iterator[str]:
         for name in COMPARED:
             rates, base = samples[rate(name, version)], samples[rate("bare SDK", version)]
             ratios = [one / other for one, other in zip(rates, base, strict=True)]
-            used = statistics.median(samples[used(name, version)])
+            busy = statistics.median(samples[used(name, version)])
             tail = statistics.median(samples[f"tail, {version}: {name}"])
             spread = f"{min(ratios):.2f} - {max(ratios):.2f}"
             yield (
                 f"{name:28} {statistics.median(rates):8.0f} {statistics.median(ratios):6.2f} {spread:>13} "
-                f"{used:7.3f} {tail:8.1f}"
+                f"{busy:7.3f} {tail:8.1f}"
             )
     others = [name for name in samples if name.startswith(("instructions", "cold", "copier"))]
     if others:
