@@ -9,7 +9,7 @@ PYTEST = scratch=$$(sh tests/scratch.sh) && trap 'rm -rf "$$scratch"' EXIT INT T
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test peers targets pipelines updates image browser hundred bombs fuzz soak strangers lint figures locks locks-check fresh tags picture recording clean
+.PHONY: demo test peers targets pipelines updates image browser hundred bombs fuzz soak strangers bench lint figures locks locks-check fresh tags picture recording clean
 
 demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kinds of protocol version do.
 	@.venv/demo/bin/python -m tests.programs.demo
@@ -63,6 +63,12 @@ bombs: $(ENV) ## What requests cost that are made to cost much: release 1.0.1 an
 strangers: $(ENV) ## What good callers get while strangers flood a connector. ONLY=oauth for one mode.
 	.venv/bin/python -m tests.programs.strangers $(if $(ONLY),--only $(ONLY))
 	$(if $(wildcard tests/programs/strangers_store.py),.venv/bin/python -m tests.programs.strangers_store)
+
+bench: $(ENV) $(PEERS) ## Calls a second, instructions, starts and memory beside those of others. ONLY='calls cold' for some; ROUNDS, JSON, SVG.
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! [ -x /usr/bin/valgrind ]; then \
+	  apt-get update -qq && apt-get install -qq --no-install-recommends valgrind || true; \
+	fi
+	.venv/bin/python -m tests.programs.bench $(addprefix --only ,$(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(JSON),--json $(JSON)) $(if $(SVG),--svg $(SVG))
 
 fuzz: $(ENV) ## Send connectors of every auth mode COUNT requests that no client should send; SEED repeats a run.
 	.venv/bin/python -m tests.programs.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
