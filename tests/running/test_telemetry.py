@@ -143,7 +143,8 @@ def test_no_secret_is_in_a_line_or_a_metric(installed: Installed, mode: str) -> 
 
 
 def requests(log: str) -> list[dict[str, Any]]:
-    return [line for line in entries(log) if line["logger"] == "connector.request"]
+    """The lines of messages, without those of a login before them."""
+    return [line for line in entries(log) if line["logger"] == "connector.request" and line["url.path"] == "/mcp"]
 
 
 def test_spans_and_durations_reach_a_collector(installed: Installed, collector: Collector) -> None:
