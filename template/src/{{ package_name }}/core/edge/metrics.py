@@ -28,8 +28,8 @@ METHODS = frozenset(
 )
 OTHER = "_OTHER"
 # Series that are there from the start: a ratio of errors would otherwise be empty until the first one.
-FAULTS = ("tool_error", "error", "timeout")
-REFUSALS = (401, 403, 421, 429)
+FAULTS = ("tool_error", "error", "timeout", "cancelled")
+REFUSALS = (401, 403, 421, 429, 503)
 RESULTS = ("2xx", "401", "5xx", "timeout", "failed")
 
 
