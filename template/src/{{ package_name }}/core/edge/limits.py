@@ -13,6 +13,7 @@ import pydantic_core
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .logs import LONGEST
 from .media import MediaTypes
 from .observe import note
 
@@ -122,7 +123,7 @@ class OneRequest:
             return await as_json_rpc(refused)(scope, receive, send)
         params = request.get("params")
         name = params.get("name") if isinstance(params, dict) else None
-        note(method=request.get("method"), tool=name if isinstance(name, str) else None)
+        note(method=request.get("method"), tool=name[:LONGEST] if isinstance(name, str) else None)
         await self.app({**scope, REQUEST: request}, replay(message, receive), send)
 
 

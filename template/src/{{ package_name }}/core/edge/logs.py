@@ -49,7 +49,8 @@ NAMES = {
     "stacktrace": "exception.stacktrace",
     "google_trace": "logging.googleapis.com/trace",
     "google_span": "logging.googleapis.com/spanId",
-} | {name: name for name in ("timestamp", "severity", "level", "message", "logger")}
+    "message": "message",
+}
 
 # It renames while it writes, and leaves out what has no name: in Python, this would cost as much as writing.
 WRITER = SchemaSerializer(
@@ -96,39 +97,29 @@ class Json(logging.Formatter):
         fields, message, trace = {**ids(), **getattr(record, "fields", {})}, record.getMessage(), ""
         if record.exc_info and record.exc_info[0]:
             fields["exception"], trace = record.exc_info[0].__qualname__, self.formatException(record.exc_info)
-        content = self.content(record.created, record.levelname, record.name, message, fields)
+        content, start = self.content(fields), beginning(record.created, record.levelname, record.name)
         for most in (MAX_RECORD, MAX_RECORD // 4, MAX_RECORD // 16):
             content["message"] = cut(message, most)
             if trace:
                 content["stacktrace"] = cut(trace, most)
-            if len(line := encoded(content)) <= MAX_LINE:
+            if len(line := start + encoded(content)) <= MAX_LINE:
                 break
         return line
 
     def line(self, created: float, level: str, logger: str, message: str, fields: Mapping[str, Any]) -> str:
-        content = self.content(created, level, logger, message, fields)
-        line = encoded(content)
+        content, start = self.content(fields), beginning(created, level, logger)
+        content["message"] = message
+        line = start + encoded(content)
         if len(line) > MAX_LINE:  # many signs beyond ASCII, each of which takes up to twelve
-            line = encoded(
-                {name: value[:TIGHT] if isinstance(value, str) else value for name, value in content.items()}
-            )
+            short = {name: value[:TIGHT] if isinstance(value, str) else value for name, value in content.items()}
+            line = start + encoded(short)
         return line
 
-    def content(
-        self, created: float, level: str, logger: str, message: str, fields: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        content = {
-            **fields,
-            "timestamp": f"{second(int(created))}.{int(created % 1 * 1000):03}Z",
-            "severity": level,
-            "level": level.lower(),
-            "message": message,
-            "logger": logger,
-        }
+    def content(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         if self.project and "trace" in fields:
-            content["google_trace"] = f"projects/{self.project}/traces/{fields['trace']}"
-            content["google_span"] = fields["span"]
-        return content
+            trace = f"projects/{self.project}/traces/{fields['trace']}"
+            return {**fields, "google_trace": trace, "google_span": fields["span"]}
+        return dict(fields)
 
 
 class Text(logging.Formatter):
@@ -210,7 +201,22 @@ def plain(value: str) -> str:
     return shown if PLAIN.fullmatch(shown) else json.dumps(shown)
 
 
+def beginning(created: float, level: str, logger: str) -> str:
+    return f'{{"timestamp":"{second(int(created))}.{int(created % 1 * 1000):03}Z",{origin(level, logger)},'
+
+
+@lru_cache(1)
+def second(moment: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment))
+
+
+@lru_cache(256)
+def origin(level: str, logger: str) -> str:
+    return json.dumps({"severity": level, "level": level.lower(), "logger": logger}, separators=(",", ":"))[1:-1]
+
+
 def encoded(content: Mapping[str, Any]) -> str:
+    """The members of a JSON object, and its end; they follow its beginning."""
     try:
         line = WRITER.to_json(content, by_alias=True)
         if not line.isascii():  # to ask for ASCII costs half as much again, and few lines need it
@@ -219,12 +225,7 @@ def encoded(content: Mapping[str, Any]) -> str:
     except ValueError:  # a lone surrogate, or an object
         renamed = {NAMES[name]: value for name, value in content.items() if name in NAMES}
         text = json.dumps(renamed, separators=(",", ":"), default=repr)
-    return text.replace("\x7f", r"\u007f")
-
-
-@lru_cache(1)
-def second(moment: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment))
+    return text[1:].replace("\x7f", r"\u007f")
 
 
 def escaped(text: str) -> str:

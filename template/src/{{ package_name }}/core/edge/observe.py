@@ -121,7 +121,7 @@ class Observe:
                 record["outcome"] = "cancelled"
             quiet = found_out and "method" not in record
             complete(record, scope, headers, status)
-            record["ms"], record["received"], record["sent"] = round(seconds * 1000, 1), received, sent
+            record["ms"], record["received"], record["sent"] = round(seconds * 10_000) / 10, received, sent
             if not probe or status >= 400:
                 logs.tell(logging.INFO if quiet else LEVELS.get(record["outcome"], logging.WARNING), record)
             for meter in meters:
@@ -141,8 +141,6 @@ def complete(record: dict[str, Any], scope: Scope, headers: Mapping[bytes, bytes
         record["outcome"] = REFUSED.get(status, usual)
     if "method" not in record and b"mcp-method" in headers:  # it was refused before it was read
         record["method"] = headers[b"mcp-method"].decode("latin-1")[:LONGEST]
-    if "tool" in record:
-        record["tool"] = record["tool"][:LONGEST]
     if attempts := record.get("attempts"):
         record["upstream_requests"] = len(attempts)
         record["upstream_ms"] = round(sum(seconds for _, _, seconds in attempts) * 1000, 1)
@@ -211,7 +209,7 @@ async def observe_message(ctx: ServerRequestContext[Any, Any], call_next: CallNe
 def note_message(record: dict[str, Any], ctx: ServerRequestContext[Any, Any]) -> None:
     record["method"], record["protocol"] = ctx.method[:LONGEST], ctx.protocol_version[:LONGEST]
     if ctx.method != "tools/call" and (name := record.pop("tool", None)) and ctx.method == "prompts/get":
-        record["prompt"] = name[:LONGEST]
+        record["prompt"] = name
     if ctx.request_id is not None:
         record["message_id"] = str(ctx.request_id)[:LONGEST]
     meta: Mapping[str, Any] = ctx.meta or {}
