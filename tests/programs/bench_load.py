@@ -18,7 +18,7 @@ CLIENT = {"io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"
 
 
 class Unexpected(Exception):
-    """A server gave an answer that is no success."""
+    """A server answered with an error, or not at all."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def complete(received: bytes) -> bool:
     """Whether the bytes are a whole answer.
 
     Raises:
-        Unexpected: The answer is no success.
+        Unexpected: The answer is an error.
     """
     head, separator, body = received.partition(END)
     if not separator:

@@ -1,7 +1,7 @@
 """The SDK's answer to one ordinary request, without the streams and tasks of its manager.
 
-Ordinary is a request that the manager would serve, and whose answer is no stream. The manager answers all else, also
-what it refuses: notifications, responses, wrong headers, unknown versions.
+Ordinary is a request that the manager would serve, except for one that opens a subscription. The manager answers all
+else: notifications, responses, and what it refuses, such as wrong headers and unknown versions.
 """
 
 import json

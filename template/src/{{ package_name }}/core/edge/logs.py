@@ -165,9 +165,9 @@ def tell(level: int, fields: Mapping[str, Any]) -> None:
     """Log the line of a request; through `logging` where somebody else listens, too."""
     if not requests.isEnabledFor(level):
         return
-    [first, *others] = logging.root.handlers or [None]
-    if isinstance(first, Out) and not others:
-        first.tell(level, fields)
+    handlers = logging.root.handlers
+    if len(handlers) == 1 and isinstance(handlers[0], Out):
+        handlers[0].tell(level, fields)
     else:
         requests.log(level, "%s", summary(fields), extra={"fields": dict(fields)})
 

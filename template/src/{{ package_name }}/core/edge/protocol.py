@@ -3,13 +3,12 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping
-from importlib.util import find_spec
 from typing import Any
 
 from mcp.server import MCPServer
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.auth.provider import principal_components
-from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import (
@@ -187,13 +186,7 @@ def unknown(arguments: Iterable[str], schema: Mapping[str, Any]) -> str:
 
 def limit_messages(server: MCPServer[Any]) -> None:
     """Add the middleware that logs and limits messages, around all other middleware of the server."""
-    server.middleware[:] = [observe_message, brief_errors, *without_idle_spans(server.middleware)]
-
-
-def without_idle_spans(middleware: Iterable[ServerMiddleware[Any]]) -> list[ServerMiddleware[Any]]:
-    """Leave out the SDK's spans, which cost 5% of a call, where no OpenTelemetry SDK is installed to record them."""
-    recorded = find_spec("opentelemetry") and find_spec("opentelemetry.sdk")
-    return [each for each in middleware if recorded or type(each).__name__ != "OpenTelemetryMiddleware"]
+    server.middleware[:0] = [observe_message, brief_errors]
 
 
 async def brief_errors(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
