@@ -181,7 +181,7 @@ def summary(fields: Mapping[str, Any]) -> str:
             words.append(plain(tool))
     else:
         words += [fields["verb"], plain(fields["path"])]
-    words.append(f"{fields['ms']} ms")
+    words.append(f"{fields['ms']:.1f} ms")
     if times := fields.get("upstream_requests"):
         words.append(f"upstream {times}x {fields['upstream_ms']} ms")
     if error := fields.get("error"):
@@ -219,9 +219,10 @@ def encoded(content: Mapping[str, Any]) -> str:
     """The members of a JSON object, and its end; they follow its beginning."""
     try:
         line = WRITER.to_json(content, by_alias=True)
-        if not line.isascii():  # to ask for ASCII costs half as much again, and few lines need it
-            line = WRITER.to_json(content, by_alias=True, ensure_ascii=True)
-        text = line.decode()
+        if line.isascii() and b"\x7f" not in line:
+            return line[1:].decode()
+        # To ask for ASCII at once would cost half as much again, and few lines need it.
+        text = WRITER.to_json(content, by_alias=True, ensure_ascii=True).decode()
     except ValueError:  # a lone surrogate, or an object
         renamed = {NAMES[name]: value for name, value in content.items() if name in NAMES}
         text = json.dumps(renamed, separators=(",", ":"), default=repr)

@@ -130,8 +130,10 @@ class Observe:
 
 def id_of(headers: Mapping[bytes, bytes]) -> str:
     """The request's id: the caller's if it is usable, else a new one."""
-    given = headers.get(b"x-request-id", b"").decode("latin-1")
-    return given if given and REQUEST_ID.fullmatch(given) else f"{random.getrandbits(64):016x}"
+    given = headers.get(b"x-request-id")
+    if given and REQUEST_ID.fullmatch(usable := given.decode("latin-1")):
+        return usable
+    return random.randbytes(8).hex()
 
 
 def complete(record: dict[str, Any], scope: Scope, headers: Mapping[bytes, bytes], status: int) -> None:
@@ -147,8 +149,8 @@ def complete(record: dict[str, Any], scope: Scope, headers: Mapping[bytes, bytes
     if status:
         record["status"] = status
     record["verb"], record["path"] = scope["method"], scope["path"][:LONGEST]
-    if scope.get("client"):
-        record["address"] = scope["client"][0][:LONGEST]
+    if client := scope.get("client"):
+        record["address"] = client[0][:LONGEST]
     if b"user-agent" in headers:
         record["agent"] = headers[b"user-agent"].decode("latin-1")[:LONGEST]
 
