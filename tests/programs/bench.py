@@ -152,7 +152,7 @@ class Servers:
         if name == WHOLE:
             settings = {**EVERYTHING, "METRICS_PORT": str(free_port()), **settings}
         if name == QUIET:
-            settings = {**SILENT, **settings}
+            settings = {**EVERYTHING, **SILENT, **settings}  # the same but for what its name says
         project, env = self.project(name.partition(",")[0])
         with serving(project, {**env, **SET}, **settings) as running:
             yield running
@@ -239,8 +239,10 @@ def instructions(servers: Servers, samples: Samples, rounds: int) -> None:
 
 
 def environment_of(process: int) -> dict[str, str]:
-    found = Path(f"/proc/{process}/environ").read_text().split("\0")
-    return {name: value for name, _, value in (pair.partition("=") for pair in found) if name != "METRICS_PORT"}
+    """What a process was started with, but with another port for metrics."""
+    pairs = Path(f"/proc/{process}/environ").read_text().split("\0")
+    found = {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+    return {**found, "METRICS_PORT": str(free_port())} if "METRICS_PORT" in found else found
 
 
 def count(folder: Path, python: Path, kind: str, requests: list[bytes], env: Mapping[str, str]) -> list[float]:

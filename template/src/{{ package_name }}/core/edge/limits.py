@@ -13,6 +13,7 @@ import pydantic_core
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .logs import LONGEST
 from .media import MediaTypes
 from .observe import note
 
@@ -27,7 +28,8 @@ SHARED = 16 * 1024 * 1024  # bytes that all larger bodies together may occupy wh
 REQUEST = "mcp.request"  # key of the parsed request in the ASGI scope
 
 STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-NINES = bytes.maketrans(b"012345678", b"9" * 9)
+NINES = bytes.maketrans(b"012345678E", b"9" * 9 + b"e")  # each digit is a 9, and each sign of an exponent an e
+TOO_LONG = b"9" * MAX_DIGITS
 NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 INVALID_REQUEST, PARSE_ERROR = -32600, -32700  # JSON-RPC 2.0 §5.1
@@ -66,9 +68,9 @@ class WholeBody:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
-            if declared.isdigit() and int(declared[:20]) > self.most:
-                raise self.too_large()
+            for declared in [value for name, value in scope["headers"] if name == b"content-length"]:
+                if declared.isdigit() and int(declared[:20]) > self.most:
+                    raise self.too_large()
             body = await self.collect(receive)
         except Refused as refused:
             return await self.refuse(refused)(scope, receive, send)
@@ -122,7 +124,7 @@ class OneRequest:
             return await as_json_rpc(refused)(scope, receive, send)
         params = request.get("params")
         name = params.get("name") if isinstance(params, dict) else None
-        note(method=request.get("method"), tool=name if isinstance(name, str) else None)
+        note(method=request.get("method"), tool=name[:LONGEST] if isinstance(name, str) else None)
         await self.app({**scope, REQUEST: request}, replay(message, receive), send)
 
 
@@ -136,7 +138,7 @@ def parse(body: bytes) -> dict[str, Any]:
     try:
         # Stricter than `json`: only UTF-8, no NaN and no lone surrogates, because an answer could not contain them.
         request = pydantic_core.from_json(body, allow_inf_nan=False)
-        if not finite(request):
+        if could_be_infinite(body) and not finite(request):
             raise ValueError("a number is too large")
     except ValueError:
         raise Refused(400, "The body is not valid JSON in UTF-8, with finite numbers.", PARSE_ERROR) from None
@@ -156,6 +158,12 @@ def parse(body: bytes) -> dict[str, Any]:
     elif request.get("id") is None and not request["method"].startswith("notifications/"):
         raise Refused(400, '"id" is missing. Add one: only notifications have none.')
     return request
+
+
+def could_be_infinite(body: bytes) -> bool:
+    """Whether JSON may hold a number that is too large: one with an exponent, or with over 308 digits in a row."""
+    digits = body.translate(NINES)
+    return b"9e" in digits or b"9" * 309 in digits
 
 
 def finite(value: object) -> bool:
@@ -186,17 +194,20 @@ def measure(*texts: bytes) -> None:
     Raises:
         Refused: The texts together have too many values, or one of them is nested too deeply.
     """
-    opened = sum(text.count(b"[") + text.count(b"{") for text in texts)
-    many = opened + sum(text.count(b",") for text in texts) > MAX_VALUES
-    long = any(b"9" * MAX_DIGITS in text.translate(NINES) for text in texts)
-    if not many and not long and opened <= MAX_DEPTH:
+    opened = commas = 0
+    long = False
+    for text in texts:
+        opened += text.count(b"[") + text.count(b"{")
+        commas += text.count(b",")
+        long = long or TOO_LONG in text.translate(NINES)
+    if opened + commas <= MAX_VALUES and not long and opened <= MAX_DEPTH:
         return  # almost always: signs inside of strings are counted too, but they are few
     # Without strings. Where there are more, there are too many values: each value may have a key.
     bare = [STRINGS.sub(b"", text, count=2 * MAX_VALUES + 1) for text in texts]
     if sum(text.count(sign) for text in bare for sign in (b",", b"[", b"{")) > MAX_VALUES:
         raise Refused(400, f"The request has more than {MAX_VALUES:,} JSON values. Split it into several.")
     for text in bare:
-        if b"9" * MAX_DIGITS in text.translate(NINES):
+        if TOO_LONG in text.translate(NINES):
             raise Refused(400, f"A number has {MAX_DIGITS} digits or more. Send it as text.")
         depth = 0
         for bracket in text.translate(None, NOT_BRACKETS):

@@ -47,7 +47,9 @@ class Meter(Protocol):
 def note(**fields: object) -> None:
     """Add fields to the log line of this request; None values are left out."""
     if (record := current.get()) is not None:
-        record.update({name: value for name, value in fields.items() if value is not None})
+        for name, value in fields.items():
+            if value is not None:
+                record[name] = value
 
 
 def fingerprint(*values: str) -> str:
@@ -75,8 +77,7 @@ class Observe:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         began, headers = time.perf_counter(), dict(scope["headers"])
-        given = headers.get(b"x-request-id", b"").decode("latin-1")
-        record: dict[str, Any] = {"id": given if REQUEST_ID.fullmatch(given) else f"{random.getrandbits(64):016x}"}
+        record: dict[str, Any] = {"id": id_of(headers)}
         if b"traceparent" in headers:
             follow(record, headers[b"traceparent"].decode("latin-1"))
         status, received, sent, left, whole, found_out = 0, 0, 0, False, False, False
@@ -95,8 +96,7 @@ class Observe:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 found_out = status in FINDING_OUT and finds_out(message)
-                answer = [*message.get("headers", ()), (b"x-request-id", record["id"].encode())]
-                message = {**message, "headers": answer}
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", record["id"].encode())]
             else:
                 body = message.get("body", b"")
                 if status >= 400 and not sent and "error" not in record:
@@ -121,11 +121,19 @@ class Observe:
                 record["outcome"] = "cancelled"
             quiet = found_out and "method" not in record
             complete(record, scope, headers, status)
-            record["ms"], record["received"], record["sent"] = round(seconds * 1000, 1), received, sent
+            record["ms"], record["received"], record["sent"] = round(seconds * 10_000) / 10, received, sent
             if not probe or status >= 400:
                 logs.tell(logging.INFO if quiet else LEVELS.get(record["outcome"], logging.WARNING), record)
             for meter in meters:
                 meter.ended(record, seconds)
+
+
+def id_of(headers: Mapping[bytes, bytes]) -> str:
+    """The request's id: the caller's if it is usable, else a new one."""
+    given = headers.get(b"x-request-id")
+    if given and REQUEST_ID.fullmatch(usable := given.decode("latin-1")):
+        return usable
+    return random.randbytes(8).hex()
 
 
 def complete(record: dict[str, Any], scope: Scope, headers: Mapping[bytes, bytes], status: int) -> None:
@@ -135,16 +143,14 @@ def complete(record: dict[str, Any], scope: Scope, headers: Mapping[bytes, bytes
         record["outcome"] = REFUSED.get(status, usual)
     if "method" not in record and b"mcp-method" in headers:  # it was refused before it was read
         record["method"] = headers[b"mcp-method"].decode("latin-1")[:LONGEST]
-    if "tool" in record:
-        record["tool"] = record["tool"][:LONGEST]
     if attempts := record.get("attempts"):
         record["upstream_requests"] = len(attempts)
         record["upstream_ms"] = round(sum(seconds for _, _, seconds in attempts) * 1000, 1)
     if status:
         record["status"] = status
     record["verb"], record["path"] = scope["method"], scope["path"][:LONGEST]
-    if scope.get("client"):
-        record["address"] = scope["client"][0][:LONGEST]
+    if client := scope.get("client"):
+        record["address"] = client[0][:LONGEST]
     if b"user-agent" in headers:
         record["agent"] = headers[b"user-agent"].decode("latin-1")[:LONGEST]
 
@@ -205,15 +211,16 @@ async def observe_message(ctx: ServerRequestContext[Any, Any], call_next: CallNe
 def note_message(record: dict[str, Any], ctx: ServerRequestContext[Any, Any]) -> None:
     record["method"], record["protocol"] = ctx.method[:LONGEST], ctx.protocol_version[:LONGEST]
     if ctx.method != "tools/call" and (name := record.pop("tool", None)) and ctx.method == "prompts/get":
-        record["prompt"] = name[:LONGEST]
+        record["prompt"] = name
     if ctx.request_id is not None:
         record["message_id"] = str(ctx.request_id)[:LONGEST]
     meta: Mapping[str, Any] = ctx.meta or {}
     info = (ctx.params or {}).get("clientInfo") if ctx.method == "initialize" else meta.get(CLIENT)
-    if isinstance(info, Mapping):
-        for field, name in (("client", "name"), ("client_version", "version")):
-            if value := text(info.get(name)):
-                record[field] = value
+    if isinstance(info, dict):
+        if name := text(info.get("name")):
+            record["client"] = name
+        if version := text(info.get("version")):
+            record["client_version"] = version
     if isinstance(parent := meta.get("traceparent"), str):
         follow(record, parent)
 

@@ -51,10 +51,10 @@ class Authenticate:
             if wait := max(self.failures.count(who) for who in (address(scope), claimed and f"key {claimed}") if who):
                 return await refuse(429, "too many wrong keys", retry_after=wait)(scope, receive, send)
             return await refuse(401, "invalid_token", challenge("invalid_token"))(scope, receive, send)
-        note(caller=known.id, person=fingerprint(known.owner))
         caller = self.known.get(known.id)
         if caller is None or caller.key is not known:  # first seen, or changed in the file
-            caller = self.known[known.id] = Caller(known, user(known), AuthCredentials(sorted(known.scopes)))
+            caller = self.known[known.id] = caller_with(known)
+        note(caller=known.id, person=caller.person)
         await self.app({**scope, "user": caller.user, "auth": caller.auth}, receive, send)
 
 
@@ -62,8 +62,13 @@ class Caller(NamedTuple):
     """Who holds a key; made once, because most callers call often."""
 
     key: Key
+    person: str  # as the log names the owner
     user: AuthenticatedUser
     auth: AuthCredentials
+
+
+def caller_with(key: Key) -> Caller:
+    return Caller(key, fingerprint(key.owner), user(key), AuthCredentials(sorted(key.scopes)))
 
 
 def credentials(headers: Iterable[tuple[bytes, bytes]]) -> set[str]:
