@@ -2,10 +2,10 @@
 
     make soak MINUTES=6 ONLY=api-key      # shorter, one mode
 
-A proxy spreads calls over two replicas. Clients list, search, read and write, make mistakes, send wrong credentials, and
-leave. A fault comes, stays and goes, and a quiet time follows. A run fails when a call fails while no fault was there,
-when a fault causes another error than its own, when a log has a line that it must not have, or when a replica that
-was never stopped has grown.
+A proxy spreads calls over two replicas. Clients list, search, read and write, make mistakes, send wrong credentials,
+and leave. A fault comes, stays and goes, and a quiet time follows. A run fails when a call fails while no fault was
+there, when a fault causes another error than its own, when a log has a line that it must not have, or when a replica
+that was never stopped has grown.
 """
 
 import argparse
