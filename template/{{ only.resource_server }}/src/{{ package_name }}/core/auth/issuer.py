@@ -17,6 +17,7 @@ from .words import https_url
 logger = logging.getLogger(__name__)
 
 LONGEST = 16 * 1024  # characters of a token
+TOO_LONG = f"it has over {LONGEST:,} characters"
 WITHIN = 10.0  # seconds for a whole answer; each part of it, such as the connection, has 5
 PAUSE = 5.0  # seconds for which a host that did not answer is not asked again
 LOOK = 6.0  # seconds between two attempts to start; longer than PAUSE
