@@ -360,16 +360,18 @@ def test_a_key_with_too_few_scopes_is_found(keyed: Watched) -> None:
 
 
 def test_a_token_of_somebody_else_is_found(installed: Installed, tmp_path: Path) -> None:
-    with identity_provider() as idp:
-        with watching(installed, tmp_path, answers_of("oauth", "blank"), **issued_by(idp, "oauth")) as found:
-            token = access_token(idp.origin, "https://other.example/mcp")
-            assert found.post(Authorization=f"Bearer {token}").status_code == 401
-            assert "Audience doesn't match" in found.logged("CallersRefused", '"refused_401"')
+    with ExitStack() as running:
+        idp = running.enter_context(identity_provider())
+        answers = answers_of("oauth", "blank")
+        found = running.enter_context(watching(installed, tmp_path, answers, **issued_by(idp, "oauth")))
+        token = access_token(idp.origin, "https://other.example/mcp")
+        assert found.post(Authorization=f"Bearer {token}").status_code == 401
+        assert "Audience doesn't match" in found.logged("CallersRefused", '"refused_401"')
 
 
 def test_a_setting_that_is_wrong_is_found(installed: Installed, tmp_path: Path) -> None:
     project, env = installed(answers_of("api-key"))
-    done = run(project, {**env, "MAX_BODY": "1", "PUBLIC_URL": "http://127.0.0.1:1"}, "connector", "serve", check=False)
+    done = run(project, {**env, "MAX_BODY": "1", "PUBLIC_URL": "http://127.0.0.1:1"}, "connector", "serve")
     (tmp_path / "log").write_text(done.stdout)
     prometheus.lines(project, tmp_path / "log", tmp_path)
     assert "MAX_BODY" in prometheus.found(project, "ConnectorDown", "critical", tmp_path)
@@ -419,7 +421,9 @@ def test_a_full_store_is_found(installed: Installed, tmp_path: Path) -> None:
             chapter = "The store of logins is full"
             assert "unavailable" in found.logged(chapter, "unavailable")
             assert "the state store is full" in found.logged(chapter, "the state store is full")
-            assert "nobody can log in now: the state store is full" in found.logged("CallersUnchecked", "auth.endpoints")
+            assert "nobody can log in now: the state store is full" in found.logged(
+                "CallersUnchecked", "auth.endpoints"
+            )
             until(lambda: found.counted(chapter, status="503"))
 
 

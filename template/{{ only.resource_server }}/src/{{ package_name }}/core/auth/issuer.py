@@ -39,8 +39,9 @@ class IssuerClient(httpx2.AsyncClient):
     fail at once until it succeeds.
     """
 
-    def __init__(self, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, transport: httpx2.AsyncBaseTransport | None = None, level: int = logging.WARNING) -> None:
         super().__init__(timeout=5.0, transport=transport)
+        self.level = level  # of the line which says that a host does not answer
         self._down: dict[str, tuple[str, float]] = {}  # for each host, why, and until when (monotonic seconds)
         self._outage: float | None = 0.0  # since when it does not answer (Unix time)
 
@@ -76,7 +77,7 @@ class IssuerClient(httpx2.AsyncClient):
         if answer.status_code == 429:
             self._failed(host, "429")
         elif self._down.pop(host, None):
-            logger.info("%s answers again", host)
+            logger.info("the identity provider at %s answers again", host)
         self._outage = self.answered() if says_nothing(answer.status_code) else None
         return answer
 
@@ -89,7 +90,7 @@ class IssuerClient(httpx2.AsyncClient):
 
     def _failed(self, host: str, why: str) -> None:
         if host not in self._down:
-            logger.warning("%s does not answer: %s", host, why)
+            logger.log(self.level, "the identity provider at %s does not answer: %s", host, why)
         self._down[host] = why, time.monotonic() + PAUSE
         self._outage = self.answered()
 
