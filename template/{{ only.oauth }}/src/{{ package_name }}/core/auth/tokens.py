@@ -205,6 +205,7 @@ async def check(settings: Settings) -> None:
         WrongSetting: They cannot be used; the message says why.
     """
     verifier = create_verifier(settings)
+    verifier.http.level = logging.DEBUG  # the exception says it
     async with verifier.http:
         try:
             await verifier.keys.load()

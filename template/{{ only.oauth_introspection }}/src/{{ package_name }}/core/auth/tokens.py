@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections import OrderedDict
 from contextlib import AsyncExitStack
@@ -256,6 +257,7 @@ async def check(settings: Settings) -> None:
         WrongSetting: The answer is of no use; the message says why.
     """
     verifier = create_verifier(settings)
+    verifier.http.level = logging.DEBUG  # the exception says it
     async with verifier.http:
         try:
             await verifier.introspect("made-up")

@@ -39,9 +39,9 @@ class IssuerClient(httpx2.AsyncClient):
     fail at once until it succeeds.
     """
 
-    def __init__(self, transport: httpx2.AsyncBaseTransport | None = None, level: int = logging.WARNING) -> None:
+    def __init__(self, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         super().__init__(timeout=5.0, transport=transport)
-        self.level = level  # of the line which says that a host does not answer
+        self.level = logging.WARNING  # of the line which says that a host does not answer
         self._down: dict[str, tuple[str, float]] = {}  # for each host, why, and until when (monotonic seconds)
         self._outage: float | None = 0.0  # since when it does not answer (Unix time)
 
@@ -114,7 +114,8 @@ async def looking(prepare: Callable[[], Awaitable[None]], ready: Callable[[], bo
                     said = ""
                 except IssuerUnavailable as error:
                     if said != str(error):
-                        logger.warning("tokens cannot be checked yet: %s", error)
+                        level = logging.WARNING if isinstance(error, WrongSetting) else logging.INFO
+                        logger.log(level, "tokens cannot be checked yet: %s", error)
                     said = str(error)
                 first.set()
             await asyncio.sleep(LOOK * random.uniform(1.0, 1.2))
