@@ -71,7 +71,7 @@ def rows(kind: type[BaseSettings]) -> Iterator[Row]:
             value = "missing" if place == "default" else "wrong"
         elif settings:
             value = shown(getattr(settings, name), secret)
-        else:  # another setting is wrong, so there is none of these as they are used
+        else:  # another setting is wrong, so this one cannot be shown as it is used
             raw = next((values[key] for values in found.values() for key in names if key in values), field.default)
             value = shown(raw, secret)
         yield name.upper(), place, value
@@ -86,7 +86,7 @@ def strange() -> Iterator[str]:
     for place, variables in places.items():
         for name in sorted({name.lower() for name in variables} - known):
             if near := get_close_matches(name, known, n=1, cutoff=0.8):
-                yield f"{name.upper()} in {place} is no setting. Did you mean {near[0].upper()}?"
+                yield f"{name.upper()} in {place} is not a setting. Did you mean {near[0].upper()}?"
 
 
 def shown(value: object, secret: bool) -> str:
