@@ -17,7 +17,7 @@ from PACKAGE.settings import Settings
 rows = {}
 for name, field in Settings.model_fields.items():
     default = "" if field.is_required() or field.default in (None, ()) else field.default
-    shown = " ".join(default) if isinstance(default, tuple) else str(default)
+    shown = "on" if default is True else " ".join(default) if isinstance(default, tuple) else str(default)
     rows[name.upper()] = [shown, field.is_required(), field.description]
 print(json.dumps(rows))
 """

@@ -191,7 +191,7 @@ def test_the_log_says_that_a_provider_may_not_let_the_connector_ask_about_a_toke
     of_one = issued_to(provider, one, connector.url)
     assert (is_active(provider, of_one, one), is_active(provider, of_one, other)) == (True, False)
     are_refused(connector, {"of alice's client": token(provider, connector.url)})
-    words = "refused a token: it is not active, or its provider does not let this client ask about it"
+    words = "it is not active, or its provider does not let this client ask about it"
     assert words in connector.log.read_text()
 
 

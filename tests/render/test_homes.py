@@ -92,7 +92,7 @@ ROW = {  # what a row must say, and what it may
         {"caller", "logged"},
         {
             *("guarded", "scoped", "each", "calls_at_once", "resource_server", "proxied", "personal"),
-            *("commands", "followed", "variables", "secrets", "dependencies", "needs", "fingerprinted"),
+            *("commands", "followed", "variables", "secrets", "dependencies", "needs", "checked_by", "fingerprinted"),
         },
     ),
     "source": (set(), {"upstream", "limits", "variables", "dependencies"}),

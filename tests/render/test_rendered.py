@@ -1,6 +1,7 @@
 """What is rendered passes its own checks untouched; each check is shown to reject a planted error."""
 
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Callable, Mapping
@@ -52,6 +53,21 @@ def slow(answers: rendering.Answers, check: str) -> bool:
 def test_a_render_passes(installed: Installed, shared: Path, answers: rendering.Answers, check: str) -> None:
     accepted, said = judge(check, *installed(answers), shared)
     assert accepted, said
+
+
+@pytest.mark.parametrize("hosting", rendering.choices("hosting"))
+def test_the_documents_name_the_times_that_the_code_has(
+    rendered: Callable[[Mapping[str, str]], Path], hosting: str
+) -> None:
+    project = rendered({"auth_mode": "api-key", "hosting": hosting, "source": "rest-api", "ci": "github"})
+    code = "\n".join((project / "src/acme_crm" / file).read_text() for file in ("client.py", "core/edge/answering.py"))
+    times = {name: int(value) for name, value in re.findall(r"^(\w+) = ([0-9]+)\.0  # seconds", code, re.MULTILINE)}
+    limits, deploy = (" ".join((project / f"docs/{name}.md").read_text().split()) for name in ("operations", "deploy"))
+    longest = times["RETRIED"] + times["LONGEST_WAIT"] + times["DEADLINE"]
+    attempts = f"at most {times['DEADLINE']} seconds, and all attempts of one request {longest} seconds together"
+    assert f"One attempt at the API takes {attempts}" in limits
+    assert f"a ping every {times['QUIET']} seconds" in limits
+    assert set(re.findall("alive every ([0-9]+) seconds", deploy)) <= {str(times["QUIET"])}
 
 
 def test_these_are_the_checks_of_the_pipeline(rendered: Callable[[Mapping[str, str]], Path]) -> None:

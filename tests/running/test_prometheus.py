@@ -315,7 +315,7 @@ def test_an_identity_provider_that_is_down_is_found(installed: Installed, tmp_pa
             assert found.post(Authorization=f"Bearer {token}").status_code == 503
             time.sleep(1.5)
         assert "does not answer" in found.logged("IssuerUnreachable", "core.auth.issuer")
-        assert "tokens cannot be checked now" in found.logged("CallersUnchecked", "unavailable")
+        assert "does not answer" in found.logged("CallersUnchecked", "unavailable")
         until(lambda: found.counted("IssuerUnreachable") and found.counted("CallersUnchecked", status="503"))
 
 
@@ -331,20 +331,59 @@ def test_a_revoked_key_is_found(keyed: Watched) -> None:
     number, sent = another_key(keyed)
     run(keyed.project, keyed.env, "connector", "keys", "revoke", number)
     until(lambda: keyed.post(Authorization=sent).status_code == 401)
-    assert number in keyed.logged("CallersRefused", '"refused_401"')
+    said = keyed.logged("CallersRefused", '"refused_401"')
+    assert number in said
+    assert "unknown_key" in said
     until(lambda: keyed.counted("CallersRefused", status="401"))
 
 
 def test_another_host_name_is_found(keyed: Watched) -> None:
     assert keyed.post(Host="other.example").status_code == 421
-    assert "refused_host" in keyed.logged("CallersRefused", '"refused_host"')
+    assert f"Host is 'other.example', and PUBLIC_URL is {keyed.connector.origin}" in keyed.logged(
+        "CallersRefused", '"refused_host"'
+    )
     until(lambda: keyed.counted("CallersRefused", status="421"))
+
+
+def test_a_web_page_of_another_origin_is_found(keyed: Watched) -> None:
+    assert keyed.post(Origin="https://other.example").status_code == 403
+    assert "Origin is 'https://other.example'" in keyed.logged("CallersRefused", '"refused_403"')
+    until(lambda: keyed.counted("CallersRefused", status="403"))
+
+
+def test_a_key_with_too_few_scopes_is_found(keyed: Watched) -> None:
+    _, sent = another_key(keyed)
+    params = {"name": "update_record", "arguments": {}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    assert keyed.post(body, Authorization=sent).status_code == 403
+    assert "scopes are missing: write" in keyed.logged("CallersRefused", '"refused_403"')
+
+
+def test_a_token_of_somebody_else_is_found(installed: Installed, tmp_path: Path) -> None:
+    with ExitStack() as running:
+        idp = running.enter_context(identity_provider())
+        answers = answers_of("oauth", "blank")
+        found = running.enter_context(watching(installed, tmp_path, answers, **issued_by(idp, "oauth")))
+        token = access_token(idp.origin, "https://other.example/mcp")
+        assert found.post(Authorization=f"Bearer {token}").status_code == 401
+        assert "Audience doesn't match" in found.logged("CallersRefused", '"refused_401"')
+
+
+def test_a_setting_that_is_wrong_is_found(installed: Installed, tmp_path: Path) -> None:
+    project, env = installed(answers_of("api-key"))
+    done = run(project, {**env, "MAX_BODY": "1", "PUBLIC_URL": "http://127.0.0.1:1"}, "connector", "serve")
+    (tmp_path / "log").write_text(done.stdout)
+    prometheus.lines(project, tmp_path / "log", tmp_path)
+    assert "MAX_BODY" in prometheus.found(project, "ConnectorDown", "critical", tmp_path)
 
 
 def test_a_caller_over_the_rate_is_found(keyed: Watched) -> None:
     number, sent = another_key(keyed)
     assert 429 in {keyed.post(Authorization=sent).status_code for _ in range(31)}
-    assert number in keyed.logged("CallersRefused", '"refused_429"')
+    said = keyed.logged("CallersRefused", '"refused_429"')
+    assert number in said
+    assert "rate_limit" in said
+    assert "Over 30 requests in one minute" in said
     until(lambda: keyed.counted("CallersRefused", status="429"))
 
 
@@ -382,4 +421,23 @@ def test_a_full_store_is_found(installed: Installed, tmp_path: Path) -> None:
             chapter = "The store of logins is full"
             assert "unavailable" in found.logged(chapter, "unavailable")
             assert "the state store is full" in found.logged(chapter, "the state store is full")
+            assert "nobody can log in now: the state store is full" in found.logged(
+                "CallersUnchecked", "auth.endpoints"
+            )
             until(lambda: found.counted(chapter, status="503"))
+
+
+def test_a_store_that_is_down_is_found(installed: Installed, tmp_path: Path) -> None:
+    with identity_provider(registration=False) as idp, state_store() as store:
+        settings = issued_by(idp, "oauth-proxy") | {"STATE_STORE_URL": store.url}
+        with (
+            watching(installed, tmp_path, answers_of("oauth-proxy", "blank"), **settings) as found,
+            valkey.Valkey.from_url(store.url) as asking,
+        ):
+            with suppress(valkey.ConnectionError):
+                asking.shutdown(nosave=True)
+            client = {"redirect_uris": ["http://127.0.0.1/oauth/callback"], "client_name": "An agent"}
+            answer = httpx2.post(f"{found.connector.origin}/register", json=client, trust_env=False)
+            assert answer.status_code == 503
+            assert "nobody can log in now: the state store" in found.logged("CallersUnchecked", "auth.endpoints")
+            assert "the state store" in found.logged("CallersUnchecked", '"unavailable"')

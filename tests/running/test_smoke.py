@@ -297,7 +297,7 @@ def test_an_upstream_api_that_is_down_is_a_remark(installed: Installed) -> None:
     with serving(project, env, UPSTREAM_URL=f"http://127.0.0.1:{free_port()}") as connector:
         until(lambda: "failing" in httpx2.get(f"{connector.origin}/health/ready", trust_env=False).text, 10)
         report = smoke(env, connector.url)
-    remark = "the upstream API fails (ConnectError), so check that it runs, UPSTREAM_URL and the credential; ok"
+    remark = "ok, although the upstream API fails (ConnectError): check that it runs, UPSTREAM_URL and the credential"
     assert (report.status, set(report.lines.values())) == (0, {"ok", remark}), report.printed
 
 
@@ -317,7 +317,7 @@ def test_an_issuer_that_does_not_name_s256_is_a_remark(installed: Installed) -> 
     project, env = installed(of("oauth"))
     with behind(project, env, elsewhere) as connector:
         report = smoke({**env, **given(connector.headers)}, connector.url)
-    remark = f"{connector.origin}/quiet does not name S256, so strict clients refuse to log in there; ok"
+    remark = f"ok, although {connector.origin}/quiet does not name S256, so strict clients refuse to log in there"
     assert (report.status, report.lines[REFUSED]) == (0, remark), report.printed
 
 

@@ -3,8 +3,21 @@
 import argparse
 import sys
 
-from ..edge.observe import fingerprint
-from .environment import COMMAND, load
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from ...settings import Settings, explain
+from ..edge.observe import SALT, fingerprint
+from ..fields import LogSalt
+from .environment import COMMAND
+
+
+class Salt(BaseSettings):
+    """All that this command needs."""
+
+    model_config = Settings.model_config
+
+    log_salt: LogSalt = None
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -13,6 +26,16 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def show(_: argparse.Namespace) -> None:
-    if not load().log_salt:
+    try:
+        salt = Salt().log_salt
+    except ValidationError as error:
+        sys.exit(explain(error, Salt).strip())
+    if not salt:
         sys.exit(f"{COMMAND} has no LOG_SALT, so it makes other fingerprints than the log has. Set the same as there.")
-    print(fingerprint(*sys.stdin.read().splitlines()))
+    SALT[:] = salt.get_secret_value().encode()
+    if sys.stdin.isatty():
+        print("Type the values of the caller, a line each, and end with Ctrl+D:", file=sys.stderr)
+    values = sys.stdin.read().splitlines()
+    if not any(values):
+        sys.exit("No value was given. docs/operations.md says which values a fingerprint stands for.")
+    print(fingerprint(*values))

@@ -1,21 +1,34 @@
 """The command `settings`: whether `serve` would start, and with which settings."""
 
 import argparse
+import os
 import sys
-import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from difflib import get_close_matches
 from typing import Any
 
-from pydantic import SecretStr
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SecretsSettingsSource
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    SecretsSettingsSource,
+    SettingsError,
+)
 
 from ...extend import Own
-from ...settings import SECRETS
+from ...settings import SECRETS, Settings
 from ..parts import NotReady
 from .environment import COMMAND, load
 from .serve import prepare
 
-WIDTH = 80
+SOURCES: dict[str, Any] = {
+    "environment": EnvSettingsSource,
+    ".env": DotEnvSettingsSource,
+    str(SECRETS): SecretsSettingsSource,
+}
+UNREADABLE = (SettingsError, OSError, UnicodeDecodeError)
 Row = tuple[str, str, str]
 
 
@@ -26,28 +39,54 @@ def add_to(commands: Any) -> None:
 
 def show(_: argparse.Namespace) -> None:
     """Print the settings, of secrets only whether they are set. Exit with a message if `serve` would not start."""
-    settings = load()
-    for line in table([("SETTING", "VALUE", "FROM"), *rows(settings), *rows(Own())]):
+    for line in table([("SETTING", "FROM", "VALUE"), *rows(Settings), *rows(Own)]):
         print(line)
+    for remark in strange():
+        print(remark)
+    print()
+    sys.stdout.flush()  # before what is wrong, which is written elsewhere
+    settings = load()
     try:
         prepare(settings)
     except NotReady as error:
-        sys.exit(f"\n{COMMAND} cannot start: {error}.")
-    print(f"\n`{COMMAND} serve` can start with these settings.")
+        sys.exit(f"{COMMAND} cannot start: {error}.")
+    print(f"`{COMMAND} serve` can start with these settings.")
 
 
-def rows(settings: BaseSettings) -> Iterator[Row]:
-    """The name of each setting, its value, and where the value is from."""
-    kind = type(settings)
-    found = {
-        "environment": EnvSettingsSource(kind)(),
-        ".env": DotEnvSettingsSource(kind)(),
-        str(SECRETS): SecretsSettingsSource(kind)(),
-    }
+def rows(kind: type[BaseSettings]) -> Iterator[Row]:
+    """The name of each setting, where its value is from, and the value; `wrong` stands for one that cannot be used."""
+    settings, faults = None, set[str]()
+    try:
+        found = {place: source(kind)() for place, source in SOURCES.items()}
+        settings = kind()
+    except ValidationError as error:
+        faults = {str(problem["loc"][0]) for problem in error.errors() if problem["loc"]}
+    except UNREADABLE:
+        return  # load() says what is wrong
     for name, field in kind.model_fields.items():
-        value = getattr(settings, name)
-        place = next((place for place, given in found.items() if {name, field.alias} & given.keys()), "default")
-        yield name.upper(), shown(value, secret=not field.repr), place
+        names = {name, field.alias}
+        place = next((place for place, values in found.items() if names & values.keys()), "default")
+        secret = not field.repr or "SecretStr" in str(field.annotation)
+        if faults & names:
+            value = "missing" if place == "default" else "wrong"
+        elif settings:
+            value = shown(getattr(settings, name), secret)
+        else:  # another setting is wrong, so this one cannot be shown as it is used
+            raw = next((values[key] for values in found.values() for key in names if key in values), field.default)
+            value = shown(raw, secret)
+        yield name.upper(), place, value
+
+
+def strange() -> Iterator[str]:
+    """A sentence for each variable in `.env` or the environment that looks like a setting of this connector."""
+    places: dict[str, Mapping[str, str | None]] = {"the environment": os.environ}
+    known = {str(name) for kind in (Settings, Own) for name in kind.model_fields}
+    with suppress(*UNREADABLE):
+        places[".env"] = DotEnvSettingsSource(Settings).env_vars
+    for place, variables in places.items():
+        for name in sorted({name.lower() for name in variables} - known):
+            if near := get_close_matches(name, known, n=1, cutoff=0.8):
+                yield f"{name.upper()} in {place} is not a setting. Did you mean {near[0].upper()}?"
 
 
 def shown(value: object, secret: bool) -> str:
@@ -60,11 +99,7 @@ def shown(value: object, secret: bool) -> str:
 
 
 def table(rows: list[Row]) -> Iterator[str]:
-    """Lines of at most 80 columns; a value that is longer goes on in the next line."""
-    first, last = max(len(name) for name, _, _ in rows), max(len(place) for _, _, place in rows)
-    room = max(20, WIDTH - first - last - 4)
-    for name, value, place in rows:
-        begin, *more = textwrap.wrap(value, room) or [""]
-        yield f"{name:<{first}}  {begin:<{room}}  {place}"
-        for rest in more:
-            yield " " * (first + 2) + rest
+    """A line for each setting. The value stands last, and is never cut: whoever reads it may copy it."""
+    first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for name, place, value in rows:
+        yield f"{name:<{first}}  {place:<{second}}  {value}"

@@ -17,6 +17,7 @@ from ...settings import Settings
 from ..fields import amount_and_unit
 from .attempts import Attempts, address
 from .limits import Refused, as_json_rpc
+from .observe import note
 from .shared import SharedAttempts
 
 logger = logging.getLogger(__name__)
@@ -68,11 +69,11 @@ class Callers:
             if self.rate and (wait := await self.count(self.hashed(who))):
                 amount, unit = amount_and_unit(self.rate)
                 why = f"Over {amount:,} requests in one {unit}. Call again in {wait} second{'s' * (wait > 1)}."
-                return await refuse(why, wait)(scope, receive, send)
+                return await refuse("rate_limit", why, wait)(scope, receive, send)
             now = self.answered.get(who, 0)
             if self.most and now >= self.most:
                 why = f"{now:,} requests of yours are being answered. Wait until one of them ends, and call again."
-                return await refuse(why, 1)(scope, receive, send)
+                return await refuse("calls_at_once", why, 1)(scope, receive, send)
             self.answered[who] = now + 1
             try:
                 await app(scope, receive, send)
@@ -110,8 +111,9 @@ def in_memory(amount: int, seconds: int) -> Callable[[str], Awaitable[int]]:
     return count
 
 
-def refuse(why: str, wait: int) -> Response:
-    """A 429 with the seconds after which another request can succeed (RFC 6585 §4)."""
+def refuse(limit: str, why: str, wait: int) -> Response:
+    """A 429 with the seconds after which another request can succeed (RFC 6585 §4); the log names the limit."""
+    note(error=limit)
     answer = as_json_rpc(Refused(429, why))
     answer.headers["Retry-After"] = str(wait)
     return answer

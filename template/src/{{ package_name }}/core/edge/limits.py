@@ -25,6 +25,7 @@ MAX_DIGITS = 400  # in a row, in a number
 WITHIN = 10.0  # seconds for a body to arrive
 SMALL = 64 * 1024  # bytes; bodies up to this size do not count towards SHARED
 SHARED = 16 * 1024 * 1024  # bytes that all larger bodies together may occupy while they arrive
+REASON = 300  # characters of a reason in the log
 REQUEST = "mcp.request"  # key of the parsed request in the ASGI scope
 
 STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
@@ -44,6 +45,8 @@ class Refused(Exception):
 
 
 def as_json_rpc(refused: Refused) -> Response:
+    """The answer; the request's line has the reason, too."""
+    note(detail=refused.why[:REASON])
     error = {"jsonrpc": "2.0", "id": None, "error": {"code": refused.code, "message": refused.why}}
     headers = {408: {"Connection": "close"}, 503: {"Retry-After": "5"}}.get(refused.status)
     return JSONResponse(error, refused.status, headers)

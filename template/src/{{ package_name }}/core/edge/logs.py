@@ -136,6 +136,8 @@ class Text(logging.Formatter):
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(created))
         more = {"caller": fields.get("caller") or fields.get("person"), "id": fields.get("id")}
         words = [f"{name}={plain(value)}" for name, value in more.items() if value]
+        if "outcome" in fields and "detail" in fields:
+            words.insert(0, f"why={json.dumps(fields['detail'])}")
         start = f"{moment},{int(created % 1 * 1000):03} {level} {logger}:"
         return escaped(" ".join([start, message, *words]))
 
@@ -248,7 +250,7 @@ def install(stream: TextIO, level: str, style: str | None = None, project: str =
     Below INFO, only the connector's own loggers and its package's write: libraries write arguments, results, headers
     and bodies there.
     """
-    style = style or ("text" if stream.isatty() else "json")
+    style = style or usual(stream)
     out = Out(stream, Text() if style == "text" else Json(project))
     root = logging.getLogger()
     root.handlers[:] = [handler for handler in root.handlers if not isinstance(handler, Out)] + [out]
@@ -263,6 +265,11 @@ def install(stream: TextIO, level: str, style: str | None = None, project: str =
         logging.getLogger(name).setLevel(logging.WARNING)  # below: URLs, a line for each request
     logging.getLogger("mcp.server.mcpserver.server").addFilter(errors_alone)
     logging.getLogger("mcp.server.transport_security").setLevel(logging.ERROR)  # Observe logs it
+
+
+def usual(stream: TextIO) -> str:
+    """How lines are written there unless LOG_FORMAT says it."""
+    return "text" if stream.isatty() else "json"
 
 
 def errors_alone(record: logging.LogRecord) -> bool:

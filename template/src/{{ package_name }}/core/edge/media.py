@@ -13,6 +13,8 @@ from typing import NamedTuple
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .observe import note
+
 JSON, EVENTS = b"application/json", b"text/event-stream"
 STATED = {b"content-type", b"content-encoding", b"accept"}  # headers about media types
 SHORT = 512  # bytes of these headers in one request, up to which what they say is remembered
@@ -123,6 +125,7 @@ def accepts(media: bytes, ranges: dict[bytes, float]) -> bool:
 
 
 def refuse(status: int, why: str) -> Response:
+    note(detail=why)
     return JSONResponse({"jsonrpc": "2.0", "id": None, "error": {"code": INVALID_REQUEST, "message": why}}, status)
 
 

@@ -30,7 +30,8 @@ OTHER = "_OTHER"
 # Series that are there from the start: a ratio of errors would otherwise be empty until the first one.
 FAULTS = ("tool_error", "error", "timeout", "cancelled")
 REFUSALS = (401, 403, 421, 429, 503)
-RESULTS = ("2xx", "401", "5xx", "timeout", "failed")
+VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")  # what a client of an API sends
+RESULTS = ("401", "5xx", "timeout", "failed")
 
 
 def labels(record: Mapping[str, Any], tools: Iterable[str]) -> tuple[str, str, str]:
@@ -117,8 +118,9 @@ class Prometheus:
                 self._child(self.operations, "tools/call", tool, outcome)
         for status in REFUSALS:
             self._child(self.refused, str(status))
-        for result in RESULTS:
-            self._child(self.upstream, "GET", result)
+        for verb in VERBS:
+            for result in RESULTS:
+                self._child(self.upstream, verb, result)
 
     @contextmanager
     def served(self, host: str, port: int) -> Iterator[None]:

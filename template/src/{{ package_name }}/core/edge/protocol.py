@@ -90,7 +90,7 @@ class Connector(MCPServer[Any]):
             async with asyncio.timeout(seconds):
                 return await super().call_tool(name, arguments, context)
         except TimeoutError:  # not the tool's own, which is wrapped
-            note(outcome="timeout")
+            note(outcome="timeout", error="timeout")
             raise ToolError(too_late(name, seconds or 0, tool.annotations if tool else None)) from None
         except UnexpectedToolError as error:  # the SDK logs its cause
             note(outcome="error", error=type(error.__cause__).__qualname__)

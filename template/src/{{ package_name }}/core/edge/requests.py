@@ -1,11 +1,18 @@
-"""What every request passes, whoever sends it: whole requests, tidy headers, and POST alone."""
+"""What every request passes, whoever sends it: whole requests, tidy headers, POST alone, and the right host."""
 
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ...settings import Settings
+from .limits import Refused, as_json_rpc
+from .observe import note
+
+SHOWN = 80  # characters of a header in a refusal
 
 
 class TidyHeaders:
@@ -79,3 +86,27 @@ class PostOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self.app if scope["method"] == "POST" else Response(status_code=405, headers={"Allow": "POST"})
         await app(scope, receive, send)
+
+
+class OwnHost:
+    """Refuse another `Host` than that of PUBLIC_URL, and an `Origin` whose pages may not call; the refusal names it.
+
+    The SDK refuses both as well, and says neither to the caller nor in the log what was sent.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app, self.public_url = app, settings.public_url
+        self.hosts, self.origins = set(settings.allowed_hosts), {"", *settings.web_origins}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        host, origin = headers.get("host", ""), headers.get("origin", "")
+        if host not in self.hosts:
+            note(error="wrong_host")
+            why = f"Host is {host[:SHOWN]!r}, and PUBLIC_URL is {self.public_url}. Call the host of PUBLIC_URL."
+            return await as_json_rpc(Refused(421, why))(scope, receive, send)
+        if origin not in self.origins:
+            note(error="wrong_origin")
+            why = f"Origin is {origin[:SHOWN]!r}, and ALLOWED_ORIGINS does not name it. Add it if its pages may call."
+            return await as_json_rpc(Refused(403, why))(scope, receive, send)
+        await self.app(scope, receive, send)

@@ -1,6 +1,5 @@
 """API keys: who may call, and what a refusal says (RFC 6750 §3, RFC 9110 §11.6.1)."""
 
-import logging
 import re
 from collections.abc import Iterable, Set
 from typing import NamedTuple
@@ -13,11 +12,10 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..edge.attempts import Attempts, address
+from ..edge.limits import REASON
 from ..edge.observe import fingerprint, note
 from .keys import PREFIX, Key, KeyRing, KeysUnreadable
 from .scopes import Policy
-
-logger = logging.getLogger(__name__)
 
 WRONG_KEYS = 20  # a minute, from one address or for one key id
 POLICY = Policy(always=frozenset(), read=frozenset({"read"}), write=frozenset({"write"}))
@@ -41,14 +39,14 @@ class Authenticate:
         try:
             known = self.keys.find(key)
         except KeysUnreadable as error:
-            logger.error("API_KEYS_FILE cannot be used, so every caller is refused: %s", error)
+            note(error="keys_unreadable", detail=str(error)[:REASON])
             return await refuse(503, "the keys cannot be checked now", retry_after=10)(scope, receive, send)
         if known is None:
             claimed = claimed_id(key)
-            note(caller=claimed or None)
-            logger.warning("refused a key from %s", address(scope))
+            note(caller=claimed or None, error=self.keys.fault(key))
             # A valid key is never delayed, so nobody can lock its owner out.
             if wait := max(self.failures.count(who) for who in (address(scope), claimed and f"key {claimed}") if who):
+                note(detail="too many wrong keys")
                 return await refuse(429, "too many wrong keys", retry_after=wait)(scope, receive, send)
             return await refuse(401, "invalid_token", challenge("invalid_token"))(scope, receive, send)
         caller = self.known.get(known.id)

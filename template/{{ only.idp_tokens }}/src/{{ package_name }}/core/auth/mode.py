@@ -57,7 +57,8 @@ def probes() -> Mapping[str, Callable[[str], object]]:
     return {"Without credentials": partial(challenged, fits=fits)}
 
 
-def fits(issuer: str, server: Mapping[str, Any]) -> None:
-    """Say what strict clients miss; another client may not."""
+def fits(issuer: str, server: Mapping[str, Any]) -> str | None:
+    """What strict clients miss; another client may not."""
     if "S256" not in (server.get("code_challenge_methods_supported") or []):
-        print(f"{issuer} does not name S256, so strict clients refuse to log in there; ", end="")
+        return f"{issuer} does not name S256, so strict clients refuse to log in there"
+    return None

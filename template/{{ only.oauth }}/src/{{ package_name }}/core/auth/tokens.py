@@ -14,8 +14,10 @@ from mcp.server.auth.provider import AccessToken
 from starlette.types import Scope
 
 from ...settings import Settings
+from ..edge.limits import REASON
+from ..edge.observe import note
 from .claims import audience, caller, is_other_kind, is_subject
-from .issuer import LONGEST, IssuerClient, IssuerUnavailable, WrongSetting, discover, looking, read
+from .issuer import LONGEST, TOO_LONG, IssuerClient, IssuerUnavailable, WrongSetting, discover, looking, read
 
 logger = logging.getLogger(__name__)
 
@@ -148,6 +150,7 @@ class Verifier:
 
     async def _verify(self, token: str) -> dict[str, Any] | None:
         if len(token) > LONGEST:
+            note(detail=TOO_LONG)
             return None
         settings = self.settings
         try:
@@ -185,7 +188,7 @@ class Verifier:
                 self.keys.check_complete()
             raise jwt.InvalidSignatureError("no key of the issuer has signed it")
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
-            logger.info("refused a token: %s", error)
+            note(detail=str(error)[:REASON])
         return None
 
 
@@ -202,6 +205,7 @@ async def check(settings: Settings) -> None:
         WrongSetting: They cannot be used; the message says why.
     """
     verifier = create_verifier(settings)
+    verifier.http.level = logging.DEBUG  # the exception says it
     async with verifier.http:
         try:
             await verifier.keys.load()

@@ -16,9 +16,11 @@ from starlette.types import Scope
 from ...settings import Settings
 from ..edge.attempts import address
 from ..edge.lines import LineFull, Lines
+from ..edge.observe import note
 from .claims import audience, caller, is_other_kind, is_subject
 from .issuer import (
     LONGEST,
+    TOO_LONG,
     IssuerClient,
     IssuerUnavailable,
     WrongSetting,
@@ -27,8 +29,6 @@ from .issuer import (
     no_answer,
     says_nothing,
 )
-
-logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -57,8 +57,9 @@ class Verifier:
         self._endpoint: tuple[str, bool] | None = None
         self._answered = False  # at least once, so settings and issuer fit together
         self._good: OrderedDict[bytes, Accepted] = OrderedDict()
-        self._bad: OrderedDict[bytes, float] = OrderedDict()  # apart: made-up tokens do not push out good ones
-        self._asking: dict[bytes, asyncio.Task[AccessToken | None]] = {}
+        # Until when, and why. Apart: made-up tokens do not push out good ones.
+        self._bad: OrderedDict[bytes, tuple[float, str]] = OrderedDict()
+        self._asking: dict[bytes, asyncio.Task[AccessToken | str]] = {}
         self._lines = Lines()
         self._running = AsyncExitStack()
 
@@ -90,6 +91,7 @@ class Verifier:
             IssuerUnavailable: The issuer cannot say or is asked too much, and has not said lately.
         """
         if len(token) > LONGEST:
+            note(detail=TOO_LONG)
             return None
         if not self._answered:
             raise IssuerUnavailable("it has not answered since the start")
@@ -99,20 +101,28 @@ class Verifier:
             self._good.move_to_end(digest)
             if time.monotonic() < known.fresh:
                 return known.access
-        elif time.monotonic() < self._bad.get(digest, float("-inf")):
-            self._bad.move_to_end(digest)
-            return None
+        else:
+            until, wrong = self._bad.get(digest, (float("-inf"), ""))
+            if time.monotonic() < until:
+                self._bad.move_to_end(digest)
+                note(detail=wrong)
+                return None
         if digest not in self._asking:  # however many calls send the same token at once, the issuer is asked once
             self._asking[digest] = asyncio.create_task(self._ask(digest, token, address(scope or {})))
             self._asking[digest].add_done_callback(seen)
         try:
-            return await asyncio.shield(self._asking[digest])  # one caller who leaves does not end it for the others
+            found = await asyncio.shield(self._asking[digest])  # one caller who leaves does not end it for the others
         except IssuerUnavailable:
             if known and time.monotonic() < known.kept:
                 return known.access
             raise
+        if isinstance(found, AccessToken):
+            return found
+        note(detail=found)
+        return None
 
-    async def _ask(self, digest: bytes, token: str, who: str) -> AccessToken | None:
+    async def _ask(self, digest: bytes, token: str, who: str) -> AccessToken | str:
+        """The caller, or why the token is not good."""
         try:
             if digest in self._good:  # nobody can make such a question up, so it does not wait in line
                 claims = await self.introspect(token)
@@ -127,11 +137,10 @@ class Verifier:
         self._good.pop(digest, None)
         self._bad.pop(digest, None)
         if wrong := refusal(claims, settings):
-            logger.info("refused a token: %s", wrong)
             self._lines.count_bad(who)
             if settings.oauth_cache_seconds:
-                remember(self._bad, digest, now + settings.oauth_cache_seconds)
-            return None
+                remember(self._bad, digest, (now + settings.oauth_cache_seconds, wrong))
+            return wrong
         access = caller(token, claims, settings)
         end = now + (claims["exp"] + settings.oauth_leeway - time.time() if access.expires_at else KNOWN)
         fresh, kept = now + settings.oauth_cache_seconds, now + KNOWN
@@ -183,7 +192,7 @@ class Verifier:
         return found["introspection_endpoint"], "client_secret_post" in methods and "client_secret_basic" not in methods
 
 
-def seen(task: asyncio.Task[AccessToken | None]) -> None:
+def seen(task: asyncio.Task[AccessToken | str]) -> None:
     """Read how a task ended: if nobody waits for it any more, its exception would be logged with a traceback."""
     if not task.cancelled():
         task.exception()
@@ -248,6 +257,7 @@ async def check(settings: Settings) -> None:
         WrongSetting: The answer is of no use; the message says why.
     """
     verifier = create_verifier(settings)
+    verifier.http.level = logging.DEBUG  # the exception says it
     async with verifier.http:
         try:
             await verifier.introspect("made-up")

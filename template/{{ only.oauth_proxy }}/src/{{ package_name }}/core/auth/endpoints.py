@@ -11,7 +11,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..edge.attempts import Attempts, address
-from ..edge.limits import Refused, WholeBody, measure, replay
+from ..edge.limits import REASON, Refused, WholeBody, measure, replay
+from ..edge.observe import note
 from .issuer import IssuerUnavailable
 from .state import outages
 
@@ -199,12 +200,14 @@ def with_headers(send: Send) -> Send:
 
 
 def oauth_error(error: str, description: str) -> dict[str, str]:
-    """An error of OAuth's endpoints (RFC 6749 §5.2, RFC 7591 §3.2.2)."""
+    """An error of OAuth's endpoints (RFC 6749 §5.2, RFC 7591 §3.2.2); the request's line has it, too."""
+    note(error=error, detail=description[:REASON])
     return {"error": error, "error_description": description}
 
 
 def busy(why: str) -> Response:
     """While the store or the identity provider does not answer."""
+    note(detail=why[:REASON])
     logger.error("nobody can log in now: %s", why)
     return JSONResponse({"error": "temporarily_unavailable"}, 503, {"Retry-After": "10"})
 

@@ -65,9 +65,10 @@ def probes() -> Mapping[str, Callable[[str], object]]:
     return {"Without credentials": partial(challenged, fits=fits)}
 
 
-def fits(issuer: str, server: Mapping[str, Any]) -> None:
+def fits(issuer: str, server: Mapping[str, Any]) -> str | None:
     """Fail where a client could not log in."""
     if "S256" not in (server.get("code_challenge_methods_supported") or []):
         raise Failed(f"{issuer} does not name S256, and clients then refuse to log in there")
     if "registration_endpoint" not in server:
         raise Failed(f"{issuer} names no registration_endpoint, and clients then cannot register themselves")
+    return None

@@ -17,6 +17,7 @@ from .words import https_url
 logger = logging.getLogger(__name__)
 
 LONGEST = 16 * 1024  # characters of a token
+TOO_LONG = f"it has over {LONGEST:,} characters"
 WITHIN = 10.0  # seconds for a whole answer; each part of it, such as the connection, has 5
 PAUSE = 5.0  # seconds for which a host that did not answer is not asked again
 LOOK = 6.0  # seconds between two attempts to start; longer than PAUSE
@@ -40,6 +41,7 @@ class IssuerClient(httpx2.AsyncClient):
 
     def __init__(self, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         super().__init__(timeout=5.0, transport=transport)
+        self.level = logging.WARNING  # of the line which says that a host does not answer
         self._down: dict[str, tuple[str, float]] = {}  # for each host, why, and until when (monotonic seconds)
         self._outage: float | None = 0.0  # since when it does not answer (Unix time)
 
@@ -75,7 +77,7 @@ class IssuerClient(httpx2.AsyncClient):
         if answer.status_code == 429:
             self._failed(host, "429")
         elif self._down.pop(host, None):
-            logger.info("%s answers again", host)
+            logger.info("the identity provider at %s answers again", host)
         self._outage = self.answered() if says_nothing(answer.status_code) else None
         return answer
 
@@ -88,7 +90,7 @@ class IssuerClient(httpx2.AsyncClient):
 
     def _failed(self, host: str, why: str) -> None:
         if host not in self._down:
-            logger.warning("%s does not answer: %s", host, why)
+            logger.log(self.level, "the identity provider at %s does not answer: %s", host, why)
         self._down[host] = why, time.monotonic() + PAUSE
         self._outage = self.answered()
 
@@ -112,7 +114,8 @@ async def looking(prepare: Callable[[], Awaitable[None]], ready: Callable[[], bo
                     said = ""
                 except IssuerUnavailable as error:
                     if said != str(error):
-                        logger.warning("tokens cannot be checked yet: %s", error)
+                        level = logging.WARNING if isinstance(error, WrongSetting) else logging.INFO
+                        logger.log(level, "tokens cannot be checked yet: %s", error)
                     said = str(error)
                 first.set()
             await asyncio.sleep(LOOK * random.uniform(1.0, 1.2))

@@ -116,6 +116,13 @@ def reason(error: BaseException) -> str:
     return name
 
 
+def failure(cause: int | str) -> str:
+    """What the API does, by its status or the exception."""
+    if cause in (401, 403):
+        return f"refuses the credential ({cause})"
+    return f"answers with {cause}" if isinstance(cause, int) else f"does not answer: {cause}"
+
+
 class Watch:
     """While entered, asks `reachable` every 30 seconds."""
 
@@ -159,10 +166,10 @@ class Watch:
             current.reset(mark)
         cause = {"cause": str(noted["upstream"])} if "upstream" in noted else {}
         if answers and self._failing:
-            health.warning("the upstream API answers again; it was failing since %s", self._failing["since"])
+            health.info("the upstream API answers again; it was failing since %s", self._failing["since"])
             self._failing = {}
         elif not answers:
             if not self._failing:
-                health.warning("the upstream API does not answer: %s", cause.get("cause", "no cause is known"))
+                health.warning("the upstream API %s", failure(noted.get("upstream", "no cause is known")))
             since = self._failing.get("since") or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             self._failing = {"since": since, **cause}

@@ -10,7 +10,8 @@ from mcp_types import Tool
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..edge.limits import REQUEST
+from ..edge.limits import REASON, REQUEST
+from ..edge.observe import note
 
 logger = logging.getLogger(__name__)
 
@@ -136,9 +137,11 @@ class RequireScopes:
                 known = await self.tools.look()  # the tool may have been added since
             if name in self.tools.closed:
                 logger.error("nobody may call %s: %s", name, await self.tools.problem())
+                note(detail="nobody may call this tool")
                 return await self._refuse(needed)(scope, receive, send)
             needed = needed | known.get(name, policy.write)
-        if not needed <= set(scope["auth"].scopes):
+        if missing := needed - set(scope["auth"].scopes):
+            note(detail=f"scopes are missing: {' '.join(sorted(missing))}"[:REASON])
             return await self._refuse(needed)(scope, receive, send)
         await self.app(scope, receive, send)
 
