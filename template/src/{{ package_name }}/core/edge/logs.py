@@ -204,7 +204,8 @@ def plain(value: str) -> str:
 
 
 def beginning(created: float, level: str, logger: str) -> str:
-    return f'{{"timestamp":"{second(int(created))}.{int(created % 1 * 1000):03}Z",{origin(level, logger)},'
+    moment = f"{second(int(created))}.{int(created % 1 * 1000):03}Z"
+    return '{"timestamp":"' + moment + '",' + origin(level, logger) + ","
 
 
 @lru_cache(1)

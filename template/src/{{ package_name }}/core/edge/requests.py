@@ -40,7 +40,7 @@ class Shortcut:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self.endpoints.get(scope["path"]) if scope["type"] == "http" else None
-        if app is None or b"origin" in dict(scope["headers"]):
+        if app is None or any(name == b"origin" for name, _ in scope["headers"]):
             app = self.app
         await app(scope, receive, send)
 
