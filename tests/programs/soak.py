@@ -82,7 +82,6 @@ class Deployment:
     ports: tuple[int, int]
     api: Unreliable
     store: Callable[[], Context[StateStore]]
-    provider: Callable[[], Context[Running]]
     held: dict[str, ExitStack] = field(default_factory=dict)
     running: dict[str, Any] = field(default_factory=dict)
 
@@ -120,6 +119,17 @@ def acting(manner: Manner) -> Callable[[Deployment], Context[None]]:
             deployment.api.manner = "as it is"
 
     return happening
+
+
+@contextmanager
+def silent_provider(deployment: Deployment) -> Iterator[None]:
+    """The identity provider takes connections and answers nothing. Started again, it would have other keys."""
+    process = deployment.running["provider"].process
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 def ended(number: signal.Signals) -> Callable[[Deployment], Context[None]]:
@@ -165,7 +175,7 @@ FAULTS = [
     Fault("upstream API hanging", acting("hanging"), TOOL),
     Fault("upstream API resetting", acting("resetting"), TOOL),
     Fault("store stopped", lambda d: d.without("store", d.store), r"status 503", ("oauth-proxy",)),
-    Fault("identity provider stopped", lambda d: d.without("provider", d.provider), "", ("oauth-proxy",)),
+    Fault("identity provider silent", silent_provider, "", ("oauth-proxy",)),
     Fault("SIGTERM to a replica", ended(signal.SIGTERM), ""),
     Fault("SIGKILL to a replica", ended(signal.SIGKILL), LOST),
     Fault("disk full", full_disk, "", mutes=True),
@@ -385,7 +395,7 @@ def deployed(shelf: Shelf, mode: str, release: str, folder: Path) -> Iterator[tu
         def start(port: int) -> Context[Running]:
             return serving(project, env, **settings, PORT=str(port))
 
-        deployment = Deployment(start, ports, api, store, provider)
+        deployment = Deployment(start, ports, api, store)
         stack.callback(deployment.close)
         if mode == "oauth-proxy":
             deployment.up("store", store())
