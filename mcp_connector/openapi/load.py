@@ -131,7 +131,10 @@ def parsed(content: bytes, location: str) -> Json:
     if text.lstrip()[:1] == "<":
         raise Problem(f"{name} is a web page. Import the JSON or YAML document that it shows.")
     try:
-        found = from_json(text) if text.lstrip()[:1] == "{" else from_yaml(text, len(content), name)
+        if text.lstrip()[:1] == "{":
+            found = from_json(text)
+            return tidied(found) if re.search(r"\\ud[89a-f]", text, re.IGNORECASE) else found
+        found = from_yaml(text, len(content), name)
         measure(found, name)
         return tidied(found)
     except RecursionError:

@@ -116,10 +116,13 @@ def blocks(text: str, name: str) -> dict[str, Block]:
 
 def fingerprint(node: ast.AST, text: str) -> str:
     """Of what the code says and its comments, the same on each version of Python."""
-    comments = [
-        token.string for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type == tokenize.COMMENT
-    ]
+    comments = comments_of(text) if "#" in text else []
     return sha256(json.dumps([canonical(node), comments]).encode()).hexdigest()[:16]
+
+
+def comments_of(text: str) -> list[str]:
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return [token.string for token in tokens if token.type == tokenize.COMMENT]
 
 
 def canonical(node: Any, docstring: bool = False) -> Any:

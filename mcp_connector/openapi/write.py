@@ -1,6 +1,5 @@
 """The text of a tool and of a module of tools, as a person would write it."""
 
-import ast
 import re
 import subprocess
 import tempfile
@@ -324,21 +323,24 @@ def arguments(op: Operation, call: Call) -> list[str]:
     return [*found, *call.body]
 
 
+IMPORTS = """
+from typing import Annotated, Any, Literal, Required
+
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
+
+from ..core.source import api
+
+
+"""
+
+
 def module(title: str, classes: Mapping[str, str], tools: Iterable[Tool]) -> str:
-    """A module, not formatted yet."""
+    """A module, not formatted yet, with imports that it may not need."""
     about = prose(title, 60).rstrip(".") or "Tools"
     about = about[:1].upper() + about[1:]
-    parts = [*classes.values(), *(tool.source for tool in tools)]
-    every = "\n\n".join(parts)
-    used = {node.id for node in ast.walk(ast.parse(every)) if isinstance(node, ast.Name)}
-    lines = [f'"""{about}. Yours: an import never overwrites a function that you edited."""', ""]
-    if typing := sorted({"Annotated", "Any", "Literal", "Required"} & used):
-        lines += [f"from typing import {', '.join(typing)}", ""]
-    if pydantic := sorted({"Field", "with_config"} & used):
-        lines.append(f"from pydantic import {', '.join(pydantic)}")
-    if "TypedDict" in used:
-        lines.append("from typing_extensions import TypedDict")
-    return "\n".join([*lines, "", "from ..core.source import api", "", ""]) + every
+    start = f'"""{about}. Yours: an import never overwrites a function that you edited."""\n{IMPORTS}'
+    return start + "\n\n".join([*classes.values(), *(tool.source for tool in tools)])
 
 
 def formatted(texts: Mapping[str, str], config: Path) -> dict[str, str]:
@@ -351,7 +353,7 @@ def formatted(texts: Mapping[str, str], config: Path) -> dict[str, str]:
         for name, text in texts.items():
             Path(folder, f"{name}.py").write_text(text, encoding="utf-8")
         options = ["--quiet", "--no-cache", "--config", str(config)]
-        for command in (["check", "--fix", "--select", "I"], ["format"]):
+        for command in (["check", "--fix", "--select", "I,F401"], ["format"]):
             run = [ruff(), *command, *options, folder]
             done = subprocess.run(run, capture_output=True, text=True, encoding="utf-8", stdin=subprocess.DEVNULL)
             if done.returncode:

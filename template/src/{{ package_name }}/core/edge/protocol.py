@@ -20,7 +20,7 @@ from mcp.server.mcpserver.exceptions import (
 )
 from mcp.server.request_state import RequestStateSecurity
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, GetPromptResult, InputRequiredResult
+from mcp_types import CallToolResult, GetPromptResult, InputRequiredResult, Tool
 from pydantic import AnyUrl, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -28,6 +28,7 @@ from ...settings import Settings
 from ..fields import LEAST
 from .arguments import Arguments, invalid, lenient
 from .observe import observe_message
+from .schemas import plain
 
 MAX_ERROR = 2_000  # characters of an error message to an agent
 NAMED = 5  # wrong arguments that one message lists
@@ -73,6 +74,10 @@ class Connector(MCPServer[Any]):
 
     It logs no traceback for a mistake.
     """
+
+    async def list_tools(self) -> list[Tool]:
+        tools = await super().list_tools()
+        return [tool.model_copy(update={"input_schema": plain(tool.input_schema)}) for tool in tools]
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None

@@ -11,7 +11,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp_types import ToolAnnotations
 
-from ...client import Client
+from ...client import Client, usable
 from .results import Content, content
 from .styles import File, Pairs, Part, as_json, cookies, deep, field, file, form, given, header, path
 
@@ -104,4 +104,5 @@ async def request(
         payload["files"] = [part for parts in multipart for part in parts]
     params = tuple(pair for pairs in query for pair in pairs)
     answer = await client.send(method, path, params=params, headers=sent, **payload)
-    return await content(answer, client.max_result)
+    with usable(method):
+        return await content(answer, client.max_result)

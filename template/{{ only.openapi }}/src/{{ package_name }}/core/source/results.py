@@ -125,12 +125,12 @@ def cut_members(value: dict[str, Any], room: int) -> tuple[dict[str, Any], int]:
     """Short members first, so that a long list does not push out the cursor behind it."""
     left = room - NOTE
     shown: dict[str, Any] = {}
+    nested = [name for name, member in value.items() if isinstance(member, dict | list)]
     short = [name for name, member in value.items() if not isinstance(member, dict | list)]
-    nested = [name for name in value if name not in set(short)]
-    for turn, name in enumerate(short + nested):
-        others = len(value) - turn if name in nested else 1
+    shares = [1] * len(short) + list(range(len(nested), 0, -1))
+    for name, share in zip(short + nested, shares, strict=True):
         left -= size(compact(name)) + 2
-        member, used = cut(value[name], left // others)
+        member, used = cut(value[name], left // share)
         if left - used < 0:
             break
         shown[name] = member
