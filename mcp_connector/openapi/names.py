@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Container
 
 MAX_NAME = 64  # characters of a tool's name that every platform takes
-LINE = 88  # characters of a literal, so that the formatter has room for what stands around it
+LINE = 92  # characters of a literal on a line of its own, with room for what stands around it
 LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "œ": "oe", "Æ": "Ae", "Ø": "O", "Ł": "L"})
 
 
@@ -39,7 +39,7 @@ def function(operation_id: str, method: str, place: str) -> str:
 
 def unique(name: str, taken: Container[str], most: int = MAX_NAME) -> str:
     """The name, or with a number, in at most so many characters."""
-    name = name[:most].rstrip("_") or "n"
+    name = name if len(name) <= most else name[:most].rstrip("_")
     found, number = name, 2
     while found in taken or keyword.iskeyword(found):
         end = f"_{number}"

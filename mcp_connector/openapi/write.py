@@ -27,7 +27,7 @@ MAX_TOOL = 400
 MAX_WIRE = 200  # characters of a name that the API gives
 SAFE = {"GET", "HEAD", "OPTIONS"}
 REPEATABLE = {"PUT", "DELETE"}
-TAKEN = {"ctx", "api", "self", "cls"}
+TAKEN = {"ctx", "api", "self", "cls", "model_config"}  # the last one means something else to pydantic
 # Set by the connector itself, or by what carries the request.
 UNSENT = {
     *("accept", "content-type", "content-length", "authorization", "proxy-authorization", "cookie", "host"),
@@ -105,8 +105,8 @@ def check_place(op: Operation) -> None:
         raise Refused("its path does not begin with a slash")
     if "{" in rest or "}" in rest:
         raise Refused("its path has a brace of no parameter")
-    if "?" in rest or "#" in rest:
-        raise Refused("its path has a query or a fragment")
+    if "?" in op.place:
+        raise Refused("its path has a query")
     if any(part in {".", ".."} for part in op.place.split("/")):
         raise Refused("its path has a dot segment")
 
@@ -182,7 +182,7 @@ class Writer:
                 raise Refused(f"the style {names.clean(style)} of its path")
             self.call.places[wire] = label
         elif place == "header":
-            self.call.headers.append(f"**api.header({key}, {label})")
+            self.call.headers.append(f"api.header({key}, {label})")
         elif place == "cookie":
             self.call.cookies.append((wire, label))
         elif media is not None:
@@ -222,8 +222,12 @@ class Writer:
         if properties and len(properties) <= FLAT and not {"oneOf", "anyOf"} & whole.keys():
             required = {key for key in required_of(whole) if key in properties}
             labels = [(key, self.row(key, one, key in required, None, "body")) for key, one in properties.items()]
+            null = {key for key in required if self.types.nullable(properties[key])}  # sent, for nobody left it out
+            sent = f"api.given({pairs([pair for pair in labels if pair[0] not in null])})"
+            if null:
+                sent = f"{{**{sent}, {', '.join(f'{quoted(key)}: {label}' for key, label in labels if key in null)}}}"
             empty = "" if required or found.get("required") is True else " or None"
-            self.call.body = [f"body=api.given({pairs(labels)}){empty}", *typed]
+            self.call.body = [f"body={sent}{empty}", *typed]
             return
         label = self.row("body", node, found.get("required") is True, found.get("description"), "body")
         self.call.body = [f"body={label}", *typed]
@@ -309,7 +313,8 @@ def mark(op: Operation, title: str) -> str:
 
 
 def arguments(op: Operation, call: Call) -> list[str]:
-    place = re.sub(r"{([^{}]+)}", lambda found: f"{{{call.places[found[1]]}}}", op.place)
+    place = op.place.partition("#")[0]  # a fragment tells operations apart, and is never sent
+    place = re.sub(r"{([^{}]+)}", lambda found: f"{{{call.places[found[1]]}}}", place)
     labels = list(call.places.values())
     where = quoted(place)
     if labels:
@@ -317,9 +322,10 @@ def arguments(op: Operation, call: Call) -> list[str]:
     found = ["ctx", literal(op.method), where]
     if call.query:
         found.append(f"query=[{', '.join(call.query)}]")
-    headers = [*call.headers, *([f"**api.cookies({pairs(call.cookies)})"] if call.cookies else [])]
+    headers = [*call.headers, *([f"api.cookies({pairs(call.cookies)})"] if call.cookies else [])]
     if headers:
-        found.append(f"headers={{{', '.join(headers)}}}")
+        several = "{" + ", ".join(f"**{header}" for header in headers) + "}"
+        found.append(f"headers={headers[0] if len(headers) == 1 else several}")
     return [*found, *call.body]
 
 
