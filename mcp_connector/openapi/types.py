@@ -45,6 +45,7 @@ class Types:
         self.schemas = schemas
         self.classes: dict[str, str] = {}  # source by name, each after those that it needs
         self.keys: dict[str, str] = {}  # name by what it names
+        self.words: list[str] = []  # what the document says of what was looked at
         self.files = False  # whether binary text is a file, as in a multipart body
         self._known = known
         self._taken = set(known.values()) | RESERVED
@@ -182,6 +183,7 @@ class Types:
         text, says = one.text, list(one.says)
         if nullable and text not in {"Any", "None"}:
             text += " | None"
+        self.words.append(str(schema.get("description")) if isinstance(schema, dict) else "")
         if told := told_of(schema, one.note, MAX_TOLD):
             says.append(f"description={quoted(told)}")
         text = f"Annotated[{text}, Field({', '.join(says)})]" if says else text

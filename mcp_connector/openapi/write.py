@@ -79,6 +79,7 @@ def tool(schemas: Schemas, types: Types, op: Operation, name: str) -> Tool:
         Refused: It cannot be one.
     """
     schemas.begin()
+    types.words = [str(op.found.get(word)) for word in ("summary", "description", "deprecated")]
     check_place(op)
     check_server(schemas, op)
     writer = Writer(schemas, types, name, Call())
@@ -94,9 +95,8 @@ def tool(schemas: Schemas, types: Types, op: Operation, name: str) -> Tool:
     source = f"@{mark(op, title)}\nasync def {name}({', '.join(parameters)}) -> list[api.Content]:\n"
     source += f'    """{names.documented(told)}"""\n'
     source += f"    return await api.request({', '.join(arguments(op, call))})\n"
-    said = [title, told, *(f"{row.label} {row.told}" for row in call.rows)]
     contract = {"method": op.method, "path": op.place, "parameters": call.shapes}
-    return Tool(op, name, source, contract, sha256("\n".join(said).encode()).hexdigest()[:16])
+    return Tool(op, name, source, contract, sha256("\n".join(types.words).encode()).hexdigest()[:16])
 
 
 def check_place(op: Operation) -> None:
@@ -126,7 +126,7 @@ class Writer:
     def __init__(self, schemas: Schemas, types: Types, name: str, call: Call) -> None:
         self.schemas, self.types, self.name, self.call = schemas, types, name, call
 
-    def row(self, wire: str, node: Json, required: bool, told: Json, place: str, default: Json = None) -> str:
+    def row(self, wire: str, node: Json, required: bool, told: Json, place: str) -> str:
         """Add a parameter of the tool, and return its name."""
         if len(wire) > MAX_WIRE:
             raise Refused(f"it has a name of {len(wire):,} characters")
@@ -139,7 +139,8 @@ class Writer:
         found = self.schemas.schema(node)
         typed = self.types.of(node, f"{self.name}_{wire}")
         said = prose(told, MAX_PARAMETER) or told_of(found, "", MAX_PARAMETER)
-        default = found.get("default") if default is None else default
+        default = found.get("default")
+        self.types.words += [str(told or found.get("description")), str(default)]
         if isinstance(default, str | int | float) and not required and len(str(default)) <= MAX_PARAMETER:
             written = str(default).lower() if isinstance(default, bool) else names.clean(default) or '""'
             said = f"{sentence(said)} Default: {written}." if said else f"Default: {written}."

@@ -1,14 +1,18 @@
 """`mcp-connector import` in tests: a small project to import into, documents, and the calls of what was imported."""
 
+import io
 import json
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from mcp_connector.command import main
 
 from . import rendering
 
@@ -69,16 +73,19 @@ def written(folder: Path, content: Any, name: str = "pets.json") -> Path:
 
 
 def run(project: Path, document: Path | str, *options: str, check: bool = True) -> Imported:
-    """Import into a project, as from its folder."""
-    command = [sys.executable, "-m", "mcp_connector", "import", str(document), *options]
-    env = {**os.environ, "PYTHONPATH": str(rendering.ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        command, cwd=project, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300
-    )
-    assert "Traceback" not in done.stderr, done.stderr
+    """Import into a project, in this process, which is ten times as fast as to start one."""
+    command = ["mcp-connector", "import", str(document), *options, "--project", str(project)]
+    said, errors = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", command),
+        mock.patch.object(sys, "stdin", io.StringIO()),
+        redirect_stdout(said),
+        redirect_stderr(errors),
+    ):
+        code = main()
     if check:
-        assert done.returncode in {0, 10, 20}, done.stderr
-    return Imported(done.returncode, done.stdout, done.stderr)
+        assert code in {0, 10, 20}, errors.getvalue()
+    return Imported(code, said.getvalue(), errors.getvalue())
 
 
 def source(project: Path, module: str = "pets") -> str:
@@ -88,7 +95,7 @@ def source(project: Path, module: str = "pets") -> str:
 def called(project: Path, calls: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
     """The tools of a rendered connector, and what each call sent and returned."""
     env = rendering.variables(project, project / "src")
-    command = [rendering.interpreter(), CALLS, PACKAGE]
+    command = [str(rendering.interpreter()), str(CALLS), PACKAGE]
     asked = json.dumps(list(calls))
     done = subprocess.run(command, cwd=project, env=env, input=asked, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-4000:]
