@@ -114,8 +114,8 @@ def connector(project: Path) -> tuple[Answers, Path]:
             continue
         if answers.get("source") != "openapi":
             raise Problem(
-                f"The connector in {name} has source={shown(answers.get('source'))}. Imported tools need openapi: "
-                "copier update -d source=openapi"
+                f"The connector in {name} has source={shown(answers.get('source'))}, and imported tools need openapi. "
+                "Run uvx copier update -d source=openapi."
             )
         tools = project / "src" / str(answers["package_name"]) / "tools"
         if not tools.is_dir():

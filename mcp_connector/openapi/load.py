@@ -243,7 +243,7 @@ def bundle(document: dict[str, Json], location: str, hosts: Collection[str]) -> 
         if is_url(target):
             if urlsplit(target).hostname not in hosts:
                 return None
-        elif root is None or not Path(target).resolve().is_relative_to(root):
+        elif root is None or not Path(target).resolve().is_relative_to(root) or not Path(target).is_file():
             return None
         if len(files) == MOST_FILES:
             raise Problem(f"The document refers to more than {MOST_FILES} files. Bundle it first.")

@@ -55,7 +55,7 @@ class Schemas:
 
     def _find(self, ref: str) -> Json:
         if not ref.startswith("#"):
-            how = "allow its host with --remote-refs" if is_url(ref) else "bundle the document first"
+            how = "allow its host with --remote-refs" if is_url(ref) else "put it below the document's folder"
             raise Refused(f"{ref[:80]} is in another file; {how}")
         found: Json = self.document
         for part in ref[1:].split("/")[1:]:

@@ -68,7 +68,8 @@ class Types:
             return literals([schema["const"]])
         values = schema.get("enum")
         if isinstance(values, list) and (values := [value for value in values if value is not None]):
-            return literals(values)
+            texts = kinds_of(schema) == ["string"]  # YAML has numbers without quotes
+            return literals([str(value) if texts and not isinstance(value, bool) else value for value in values])
         for word in ("oneOf", "anyOf"):
             if isinstance(schema.get(word), list) and schema[word]:
                 return self.union(schema, word, name, depth, seen)
