@@ -87,7 +87,7 @@ def imported(given: argparse.Namespace) -> int:
     known.tags, known.operations = sorted(tags), sorted(ids)
     folder = plan.Folder(tools, given.project.resolve() / "pyproject.toml")
     done = plan.plan(schemas, chosen, {op.id for op in every}, known, folder, new)
-    print(f"{shown(title, 50)}: version {version}, {len(every)} operations, {len(chosen)} chosen")
+    print(f"{shown(title, 30)}: version {version}, {len(every)} operations, {len(chosen)} chosen")
     tell.report(done.said)
     for fault in faults:
         print(shown(fault, 300), file=sys.stderr)

@@ -148,7 +148,7 @@ def sizes(schemas: Schemas, every: Collection[Operation]) -> dict[str, int]:
         except Refused:
             continue
         text = tool.source + "".join(types.classes.values())
-        found[op.tag] = found.get(op.tag, 0) + len(text.encode())
+        found[op.tag] = found.get(op.tag, 0) + len(text.encode()) * 9 // 10  # as measured with a dozen documents
     return found
 
 

@@ -18,7 +18,7 @@ LONGEST_DIFF = 60  # lines
 
 def choose(every: Collection[Operation], sizes: Mapping[str, int]) -> list[str]:
     """The tags that someone at a terminal picks; elsewhere, the list of them and none."""
-    rows = [(tag, f"{tag:28.28} {count:5}   about {sizes.get(tag, 0) / 1000:,.0f} kB") for tag, count in counted(every)]
+    rows = [(tag, f"{tag:28.28} {count:5}   about {kilobytes(sizes.get(tag, 0))}") for tag, count in counted(every)]
     if sys.stdin.isatty() and sys.stdout.isatty():
         try:
             import questionary
@@ -31,9 +31,13 @@ def choose(every: Collection[Operation], sizes: Mapping[str, int]) -> list[str]:
     for _, text in rows:
         print(shown(text, WIDTH))
     whole = sum(sizes.values())
-    print(f"All together: about {whole / 1000:,.0f} kB, or about {round(whole / 4, -2):,} tokens.")
+    print(f"All together: about {kilobytes(whole)}, or about {round(whole / 4, -2):,.0f} tokens.")
     print("Choose with --tag or --operation, more than once if you like, or with --all.", file=sys.stderr)
     return []
+
+
+def kilobytes(size: int) -> str:
+    return f"{size / 1000:,.{0 if size > 9_500 else 1}f} kB"
 
 
 def report(said: Sequence[tuple[str, str, list[str]]]) -> None:
