@@ -1,5 +1,6 @@
 """What an import does to the tools of a connector: which text is written, what is said of it, and the exit status."""
 
+import builtins
 import difflib
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ Json = Any
 
 NOTHING, ADDITIVE, BREAKING = 0, 10, 20  # exit statuses
 LEFT = "left as it is; what the document would make of it:"
-RESERVED = {"api", "register", "server", "upstream", "stand_in", "__init__"}  # names of tools/__init__.py
+RESERVED = {"api", "register", "server"}  # names of tools/__init__.py
 
 
 @dataclass
@@ -116,12 +117,12 @@ def make(
     own = {known.name for known in record.tools.values()}
     kept = [module for name, module in folder.modules.items() if name not in folder.example]
     names = own | {name for module in kept for name in module.blocks}
-    used = RESERVED | {module.name for module in kept} | set(record.modules.values())
+    used = {module.name for module in kept} | set(record.modules.values())
     modules: dict[str, Made] = {}
     refused = []
     for op in chosen:
         if op.tag not in modules:
-            name = record.modules.get(op.tag) or unique(identifier(op.tag, "tools"), used, 40)
+            name = record.modules.get(op.tag) or module_name(op.tag, used)
             used.add(name)
             modules[op.tag] = Made(name, op.tag, Types(schemas, record.keys.get(name, {})))
         module = modules[op.tag]
@@ -135,6 +136,12 @@ def make(
             module.types.classes, module.types.keys = before
             refused.append((op.id, str(why)))
     return [module for module in modules.values() if module.tools], refused
+
+
+def module_name(tag: str, used: Collection[str]) -> str:
+    """A name that stands for nothing else in `tools/__init__.py`."""
+    name = identifier(tag, "tools")
+    return unique(f"{name}_tools" if name in RESERVED or hasattr(builtins, name) else name, used, 40)
 
 
 def sizes(schemas: Schemas, every: Collection[Operation]) -> dict[str, int]:

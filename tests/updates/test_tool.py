@@ -9,7 +9,7 @@ import jinja2
 import pytest
 
 from ..docs.test_docs import URL, blocks, shell
-from ..lib import releasing, rendering
+from ..lib import importing, releasing, rendering
 
 UPDATES = rendering.ROOT / "docs/updates.md"
 ABOUT = tomllib.loads((rendering.ROOT / "pyproject.toml").read_text())["project"]
@@ -17,11 +17,11 @@ ABOUT = tomllib.loads((rendering.ROOT / "pyproject.toml").read_text())["project"
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the package and nothing that it does not ask for itself."""
+    """A folder with the package alone, as the scripts of a clone have it."""
     source, site = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
     rendering.snapshot(source / "template", "v1000.0.0")
     uv = Path(sys.executable).with_name("uv")
-    subprocess.run([uv, "pip", "install", "-q", "--target", site, source / "template"], check=True)
+    subprocess.run([uv, "pip", "install", "-q", "--no-deps", "--target", site, source / "template"], check=True)
     return site
 
 
@@ -73,9 +73,18 @@ def tool(site: Path, *arguments: str | Path, cwd: Path) -> subprocess.CompletedP
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
 
-def test_it_brings_itself_alone(site: Path) -> None:
-    folders = {path.name for path in site.iterdir() if path.name != "bin" and not path.name.startswith(".")}
-    assert folders == {"mcp_connector", f"mcp_connector_template-{ABOUT['version']}.dist-info"}
+def test_it_brings_what_an_import_needs() -> None:
+    assert [name.partition(">")[0] for name in ABOUT["dependencies"]] == ["pyyaml", "questionary", "ruff"]
+
+
+def test_without_these_an_import_says_what_it_needs(site: Path, tmp_path: Path) -> None:
+    project = importing.project(tmp_path)
+    place = importing.written(tmp_path, importing.document({"/pets": {"get": importing.operation("listPets")}}))
+    done = tool(site, "import", place, "--all", cwd=project)
+    assert (done.returncode, done.stderr) == (2, "mcp-connector import: Formatting needs ruff. Install it.\n")
+    place.with_suffix(".yaml").write_text("openapi: 3.0.0\n")
+    done = tool(site, "import", place.with_suffix(".yaml"), "--all", cwd=project)
+    assert done.stderr.startswith("mcp-connector import: YAML needs PyYAML.")
 
 
 def test_without_a_command_it_says_which_there_are(site: Path, tmp_path: Path) -> None:
@@ -83,7 +92,7 @@ def test_without_a_command_it_says_which_there_are(site: Path, tmp_path: Path) -
     assert done.returncode == 2
     assert "required: COMMAND" in done.stderr
     shown = tool(site, "--help", cwd=tmp_path).stdout
-    assert all(f"\n    {name} " in shown or f"\n    {name}\n" in shown for name in ("check", "fleet", "changelog"))
+    assert all(f"\n    {name} " in shown or f"\n    {name}\n" in shown for name in ("check", "fleet", "import", "changelog"))
     assert max(map(len, shown.splitlines())) <= 80
 
 
