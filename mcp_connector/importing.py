@@ -76,13 +76,15 @@ def imported(given: argparse.Namespace) -> int:
     chosen = select.chosen(every, tags, ids, known.tools)
     others = [one for one in record.others(tools, known.path) if one.name != record.EXAMPLE]
     total = len(chosen) + sum(len(one.tools) for one in others)
-    if total > select.MOST and not given.force:
+    new = {op.id for op in chosen if op.tag in tags - set(known.tags) or op.id in ids - set(known.operations)}
+    if total > select.MOST and new and not given.force:
         why = f"These are {total} tools, and many platforms take no more than {select.MOST}"
         raise Problem(f"{why}. Choose fewer, or add --force.")
     if total > select.WARN:
         print(f"Warning: {total} tools. Above {select.WARN}, models choose badly more often.", file=sys.stderr)
 
-    new = {op.id for op in chosen if op.tag in tags - set(known.tags) or op.id in ids - set(known.operations)}
+    if given.tag or given.operation or given.all:
+        known.refused = {}  # to be told again
     known.document, known.title = given.document.partition("?")[0], title
     known.tags, known.operations = sorted(tags), sorted(ids)
     folder = plan.Folder(tools, given.project.resolve() / "pyproject.toml")

@@ -231,7 +231,7 @@ def word(key: Json) -> str:
 
 
 def bundle(document: dict[str, Json], location: str, hosts: Collection[str]) -> None:
-    """Bring other files into the document. A reference that may not be followed stays as it is."""
+    """Put other files into the document. A reference that may not be followed stays as it is."""
     files: list[Json] = []
     places = {location: "#"}
     root = None if is_url(location) else Path(location).parent

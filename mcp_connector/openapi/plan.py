@@ -1,4 +1,4 @@
-"""What an import does to the tools of a connector: which text is written, what is said of it, and the exit status."""
+"""What an import does to the tools of a connector: which text is written, what is reported, and the exit status."""
 
 import builtins
 import difflib
@@ -60,7 +60,7 @@ class Folder:
         self.example = [EXAMPLE] if unedited else []
 
     def has(self, name: str) -> str | None:
-        """The module that has a function or class, if one does."""
+        """The module with this function or class, or None."""
         return next((module.name for module in self.modules.values() if name in module.blocks), None)
 
 
@@ -98,7 +98,9 @@ def plan(
         remember(one, fresh[one.name], record)
     for label, why in refused:
         known = record.tools.get(label)
-        plan.say("refused", known.name if known else label, why, code=BREAKING if known else NOTHING)
+        if record.refused.get(label) != why:
+            plan.say("refused", known.name if known else label, why, code=BREAKING if known else NOTHING)
+    record.refused = dict(refused)
     for label in [label for label in record.tools if label not in present]:
         if folder.has(name := record.tools[label].name):
             plan.say("removed", name, "BREAKING the document has it no more; delete the function", code=BREAKING)
@@ -170,7 +172,7 @@ def remember(one: Made, fresh: Module, record: Record) -> None:
 
 
 def merge(plan: Plan, one: Made, fresh: Module, folder: Folder, record: Record, more: int) -> None:
-    """Bring the tools of a document into a module that exists. `more` is the exit status for a new one."""
+    """Merge the tools of a document into a module that exists. `more` is the exit status for a new one."""
     module = folder.modules[one.name]
     before, sources = module.text, {name: fresh.of(name) for name in fresh.blocks}
     written: list[str] = []
@@ -221,7 +223,7 @@ def change(
     fresh: Module,
     folder: Folder,
 ) -> bool:
-    """Bring a change of the document into a function that its owner did not edit. Whether it was written."""
+    """Write a change of the document into a function that its owner did not edit. Whether it was written."""
     lines = [str(change) for change in changes] or ["words only"]
     code = BREAKING if any(change.breaking for change in changes) else ADDITIVE
     mark, name = fresh.blocks[tool.name].mark, tool.name

@@ -37,6 +37,7 @@ class Record:
     tags: list[str] = field(default_factory=list)  # all of whose operations become tools
     operations: list[str] = field(default_factory=list)  # ids of others that do
     tools: dict[str, Known] = field(default_factory=dict)  # by the id of the operation
+    refused: dict[str, str] = field(default_factory=dict)  # why, by the id of the operation
     modules: dict[str, str] = field(default_factory=dict)  # by tag
     keys: dict[str, dict[str, str]] = field(default_factory=dict)  # of a module, names of classes by what they name
     classes: dict[str, dict[str, str]] = field(default_factory=dict)  # of a module, fingerprints of classes by name

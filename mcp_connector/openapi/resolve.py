@@ -71,7 +71,7 @@ class Schemas:
         return found
 
     def schema(self, node: Json) -> dict[str, Json]:
-        """A schema as an object: `true` and what is no schema allow anything.
+        """A schema as an object: `true` and anything else allow all values.
 
         Raises:
             Refused: It is `false`, and allows nothing.

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 Json = Any
 
-LOWER = {"ge", "min_length"}  # limits that allow less the larger they are
-UPPER = {"le", "max_length"}
+LIMITS = {"ge": "at least {}", "le": "at most {}", "min_length": "at least {} long", "max_length": "at most {} long"}
+LOWER = {"ge", "min_length"}  # allow less the larger they are
 
 
 class Change(NamedTuple):
@@ -69,12 +69,13 @@ def values(where: str, old: Json, new: Json) -> Iterator[Change]:
 
 
 def limits(where: str, old: Json, new: Json) -> Iterator[Change]:
-    for name in (*sorted(LOWER), *sorted(UPPER)):
+    for name, words in LIMITS.items():
         before, after = old.get(name), new.get(name)
         if before != after:
             narrower = after is not None and (before is None or (after > before) == (name in LOWER))
-            was = "no limit" if before is None else before
-            yield Change(narrower, f"{where}: {name} is {'no limit' if after is None else after}, not {was}")
+            now = "without this limit" if after is None else words.format(after)
+            was = "without a limit" if before is None else words.format(before)
+            yield Change(narrower, f"{where} is {now}, before {was}")
 
 
 def bare(shape: Json) -> Json:
@@ -100,7 +101,7 @@ def takes(new: Json, old: Json) -> bool:
 
 
 def limits_of(shape: Json) -> bool:
-    return bool((LOWER | UPPER) & shape.keys())
+    return bool(LIMITS.keys() & shape.keys())
 
 
 def word(shape: Json) -> str:

@@ -1,4 +1,4 @@
-"""The text of a tool and of a module of tools, as a person would write it."""
+"""The text of a tool and of a module of tools, as you would write it by hand."""
 
 import re
 import subprocess
@@ -314,7 +314,7 @@ def mark(op: Operation, title: str) -> str:
 
 
 def arguments(op: Operation, call: Call) -> list[str]:
-    place = op.place.partition("#")[0]  # a fragment tells operations apart, and is never sent
+    place = op.place.partition("#")[0]  # a fragment only makes paths different, and is never sent
     place = re.sub(r"{([^{}]+)}", lambda found: f"{{{call.places[found[1]]}}}", place)
     labels = list(call.places.values())
     where = quoted(place)

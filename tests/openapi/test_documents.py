@@ -188,9 +188,9 @@ class Maker:
                     for one in members
                     if one in schema.get("required", []) or (whole and self.random.random() < 0.6)
                 ]
-                return {one: self(members[one]) for one in wanted} or (
-                    {} if members or not whole else {"a": [1, {"b": None}]}
-                )
+                if members or not whole:
+                    return {one: self(members[one]) for one in wanted}
+                return {"a": self(schema.get("additionalProperties") or {})}
         return self.random.choice([*NASTY, 1, [1], {"a": "b"}])
 
 

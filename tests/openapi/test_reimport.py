@@ -326,17 +326,17 @@ VERDICTS: dict[str, tuple[Callable[[Story], Any], int, str]] = {
     "a narrower limit": (
         lambda s: s.operation("/pets", "get")["parameters"][0]["schema"].update(maximum=50),
         20,
-        "BREAKING query.limit: le is 50, not 100",
+        "BREAKING query.limit is at most 50, before at most 100",
     ),
     "a wider limit": (
         lambda s: s.operation("/pets", "get")["parameters"][0]["schema"].update(maximum=500),
         10,
-        "ADDITIVE query.limit: le is 500, not 100",
+        "ADDITIVE query.limit is at most 500, before at most 100",
     ),
     "no limit": (
         lambda s: s.operation("/pets", "get")["parameters"][0]["schema"].pop("maximum"),
         10,
-        "ADDITIVE query.limit: le is no limit, not 100",
+        "ADDITIVE query.limit is without this limit, before at most 100",
     ),
     "a wider type": (
         lambda s: s.operation("/pets", "get")["parameters"][0].update(
@@ -402,6 +402,12 @@ def test_an_operation_that_can_no_longer_be_a_tool_is_breaking(story: Story) -> 
     done = story.run()
     assert (done.code, lines(done.said, "refused")) == (20, ["refused  create_pet: a body of image/png"])
     assert "async def create_pet(" in story.text
+
+
+def test_what_was_refused_before_is_not_told_again(story: Story) -> None:
+    story.document["paths"]["/photo"] = {"post": operation("sendPhoto", requestBody={"content": {"image/png": {}}})}
+    assert len(lines(story.run().said, "refused  sendPhoto: a body of image/png")) == 1
+    assert story.run().said.splitlines()[1:] == []
 
 
 def test_a_dry_run_writes_nothing(story: Story) -> None:

@@ -92,7 +92,9 @@ def test_without_a_command_it_says_which_there_are(site: Path, tmp_path: Path) -
     assert done.returncode == 2
     assert "required: COMMAND" in done.stderr
     shown = tool(site, "--help", cwd=tmp_path).stdout
-    assert all(f"\n    {name} " in shown or f"\n    {name}\n" in shown for name in ("check", "fleet", "import", "changelog"))
+    assert all(
+        f"\n    {name} " in shown or f"\n    {name}\n" in shown for name in ("check", "fleet", "import", "changelog")
+    )
     assert max(map(len, shown.splitlines())) <= 80
 
 
