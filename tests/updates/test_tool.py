@@ -80,11 +80,25 @@ def test_it_brings_what_an_import_needs() -> None:
 def test_without_these_an_import_says_what_it_needs(site: Path, tmp_path: Path) -> None:
     project = importing.project(tmp_path)
     place = importing.written(tmp_path, importing.document({"/pets": {"get": importing.operation("listPets")}}))
-    done = tool(site, "import", place, "--all", cwd=project)
-    assert (done.returncode, done.stderr) == (2, "mcp-connector import: Formatting needs ruff. Install it.\n")
-    place.with_suffix(".yaml").write_text("openapi: 3.0.0\n")
-    done = tool(site, "import", place.with_suffix(".yaml"), "--all", cwd=project)
-    assert done.stderr.startswith("mcp-connector import: YAML needs PyYAML.")
+    other = importing.written(tmp_path, "openapi: 3.0.0\n", "pets.yaml")
+    for document, said in ((place, "Formatting needs ruff."), (other, "YAML needs PyYAML.")):
+        program = str(site / "bin/mcp-connector")
+        command = [str(rendering.interpreter()), "-S", program, "import", str(document), "--all"]
+        env = {"PYTHONPATH": str(site), "PATH": "/usr/bin:/bin"}
+        done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True)
+        assert (done.returncode, done.stderr.startswith(f"mcp-connector import: {said}")) == (2, True), done.stderr
+
+
+def test_it_imports_by_the_command_of_a_connector(tmp_path: Path) -> None:
+    repository = rendering.snapshot(tmp_path / "template", "v1000.0.0")
+    project = rendering.render_here(repository, tmp_path / "project", {**importing.ANSWERS, "auth_mode": "api-key"})
+    importing.written(project, importing.document({"/pets": {"get": importing.operation("listPets")}}), "openapi.yaml")
+    [command] = {block for block in blocks((project / "docs/import.md").read_text()) if block.startswith("uvx --from")}
+    command = f"{Path(sys.executable).with_name('uv')} tool run{command.removeprefix('uvx').rstrip()} --all"
+    said = shell(command, project)
+    assert "new      tools/pets.py: list_pets\n" in said
+    assert "deleted  tools/example.py: the example, which you had not edited\n" in said
+    assert "async def list_pets(" in importing.source(project)
 
 
 def test_without_a_command_it_says_which_there_are(site: Path, tmp_path: Path) -> None:

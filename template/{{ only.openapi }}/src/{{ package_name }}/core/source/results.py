@@ -108,22 +108,23 @@ def cut(value: Any, room: int) -> tuple[Any, int]:
 
 
 def cut_list(value: list[Any], room: int) -> tuple[list[Any], int]:
+    """The first entries. The first one alone is made to fit; the others come whole, or not at all."""
     kept: list[Any] = []
-    left = room - NOTE
+    left = most = room - NOTE
     for entry in value:
-        shown, used = cut(entry, left)
-        if used > left or (kept and left < NOTE):
+        shown, used = cut(entry, most)
+        if used >= left:
             break
         kept.append(shown)
         left -= used + 1
-    if len(kept) < len(value):
-        kept.append(f"… {len(value) - len(kept):,} more")
-    return kept, room - left
+    if len(kept) == len(value):
+        return kept, most - left + 2
+    return [*kept, f"… {len(value) - len(kept):,} more"], room - left
 
 
 def cut_members(value: dict[str, Any], room: int) -> tuple[dict[str, Any], int]:
     """Short members first, so that a long list does not push out the cursor behind it."""
-    left = room - NOTE
+    left = most = room - NOTE
     shown: dict[str, Any] = {}
     nested = [name for name, member in value.items() if isinstance(member, dict | list)]
     short = [name for name, member in value.items() if not isinstance(member, dict | list)]
@@ -136,6 +137,6 @@ def cut_members(value: dict[str, Any], room: int) -> tuple[dict[str, Any], int]:
         shown[name] = member
         left -= used
     ordered = {name: shown[name] for name in value if name in shown}
-    if len(shown) < len(value):
-        ordered["…"] = f"({len(value) - len(shown):,} more fields)"
-    return ordered, room - left
+    if len(shown) == len(value):
+        return ordered, most - left + 2
+    return {**ordered, "…": f"({len(value) - len(shown):,} more fields)"}, room - left
