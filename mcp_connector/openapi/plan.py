@@ -165,10 +165,10 @@ def remember(one: Made, fresh: Module, record: Record) -> None:
     for tool in one.tools:
         mark = fresh.blocks[tool.name].mark
         record.tools.setdefault(tool.operation.id, Known(tool.name, one.name, mark, tool.contract, tool.words))
-    record.keys[one.name] = {**record.keys.get(one.name, {}), **one.types.keys}
-    marks = record.classes.setdefault(one.name, {})
+    if one.types.classes:
+        record.keys[one.name] = {**record.keys.get(one.name, {}), **one.types.keys}
     for name in one.types.classes:
-        marks.setdefault(name, fresh.blocks[name].mark)
+        record.classes.setdefault(one.name, {}).setdefault(name, fresh.blocks[name].mark)
 
 
 def merge(plan: Plan, one: Made, fresh: Module, folder: Folder, record: Record, more: int) -> None:
@@ -193,7 +193,7 @@ def merge(plan: Plan, one: Made, fresh: Module, folder: Folder, record: Record, 
         if change(plan, tool, known, changes, module, fresh, folder):
             written.append(tool.name)
         known.contract, known.words = tool.contract, tool.words
-    marks = record.classes.setdefault(one.name, {})
+    marks = record.classes.setdefault(one.name, {}) if one.types.classes else {}
     wanted, changed = splice.needed(written, sources), splice.needed(touched, sources)
     for name in [name for name in one.types.classes if name in {*wanted, *changed}]:
         mark = fresh.blocks[name].mark

@@ -48,7 +48,7 @@ class Record:
 
     def text(self) -> str:
         tools = {label: vars(known) for label, known in self.tools.items()}
-        content = {key: value for key, value in vars(self).items() if key != "path"} | {"tools": tools}
+        content = {key: value for key, value in vars(self).items() if value and key != "path"} | {"tools": tools}
         return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
