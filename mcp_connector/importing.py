@@ -45,7 +45,7 @@ def run(given: argparse.Namespace, _: str) -> int:
 def imported(given: argparse.Namespace) -> int:
     # Here, because the other commands need Python and git alone.
     from .openapi import plan, record, select, tell
-    from .openapi.load import load
+    from .openapi.load import is_url, load
     from .openapi.resolve import Schemas
     from .openapi.store import store
     from .openapi.swagger2 import upgraded
@@ -85,7 +85,8 @@ def imported(given: argparse.Namespace) -> int:
 
     if given.tag or given.operation or given.all:
         known.refused = {}  # to be told again
-    known.document, known.title = given.document.partition("?")[0], title
+    place = given.document.partition("?")[0]
+    known.document, known.title = place if is_url(place) else Path(place).name, title
     known.tags, known.operations = sorted(tags), sorted(ids)
     folder = plan.Folder(tools, given.project.resolve() / "pyproject.toml")
     done = plan.plan(schemas, chosen, {op.id for op in every}, known, folder, new)

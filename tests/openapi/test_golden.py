@@ -21,8 +21,7 @@ def imported(folder: Path, document: str) -> dict[str, str]:
     project = importing.project(folder / "project")
     (folder / document).write_text((DOCUMENTS / document).read_text())
     importing.run(project, folder / document, "--all")
-    found = {path.name: path.read_text() for path in importing.tools(project).iterdir() if path.is_file()}
-    return {name: text.replace(f"{folder}/", "") for name, text in found.items()}
+    return {path.name: path.read_text() for path in importing.tools(project).iterdir() if path.is_file()}
 
 
 def test_the_modules_of_a_document_of_our_own(tmp_path: Path) -> None:
