@@ -93,7 +93,14 @@ def plan(
                 plan.say("deleted", tool.name, "yours to leave out")
         else:
             plan.say("new", f"tools/{one.name}.py", ", ".join(tool.name for tool in news), code=more)
-            plan.files[f"{one.name}.py"] = fresh[one.name].content()
+            if len(news) < len(one.tools):  # its owner deleted the file with the others
+                sources = {name: fresh[one.name].of(name) for name in fresh[one.name].blocks}
+                needed = set(splice.needed([tool.name for tool in news], sources))
+                classes = {name: text for name, text in one.types.classes.items() if name in needed}
+                texts = {one.name: write.module(one.tag, classes, news)}
+                plan.files[f"{one.name}.py"] = write.formatted(texts, folder.config)[one.name].encode()
+            else:
+                plan.files[f"{one.name}.py"] = fresh[one.name].content()
             added.append(one.name)
         remember(one, fresh[one.name], record)
     for label, why in refused:
@@ -106,7 +113,6 @@ def plan(
             plan.say("removed", name, "BREAKING the document has it no more; delete the function", code=BREAKING)
         else:
             del record.tools[label]
-    record.modules |= {one.tag: one.name for one in modules}
     register(plan, folder, added)
     plan.files[record.path.name] = record.text().encode()
     return plan
@@ -120,15 +126,16 @@ def make(
     kept = [module for name, module in folder.modules.items() if name not in folder.example]
     names = own | {name for module in kept for name in module.blocks}
     used = {module.name for module in kept} | set(record.modules.values())
+    tags = dict(record.modules)
     modules: dict[str, Made] = {}
     refused = []
     for op in chosen:
-        if op.tag not in modules:
-            name = record.modules.get(op.tag) or module_name(op.tag, used)
-            used.add(name)
-            modules[op.tag] = Made(name, op.tag, Types(schemas, record.keys.get(name, {})))
-        module = modules[op.tag]
-        known = record.tools.get(op.id)
+        known = record.tools.get(op.id)  # which stays in its module, whatever its tag is now
+        if not known and op.tag not in tags:
+            tags[op.tag] = module_name(op.tag, used)
+            used.add(tags[op.tag])
+        place = known.module if known else tags[op.tag]
+        module = modules.setdefault(place, Made(place, op.tag, Types(schemas, record.keys.get(place, {}))))
         name = known.name if known else unique(function(op.id, op.method, op.place), names)
         before = dict(module.types.classes), dict(module.types.keys)
         try:
@@ -137,7 +144,11 @@ def make(
         except Refused as why:
             module.types.classes, module.types.keys = before
             refused.append((op.id, str(why)))
-    return [module for module in modules.values() if module.tools], refused
+    found = [module for module in modules.values() if module.tools]
+    record.modules = {
+        tag: name for tag, name in tags.items() if name in {module.name for module in found}
+    } | record.modules
+    return found, refused
 
 
 def module_name(tag: str, used: Collection[str]) -> str:

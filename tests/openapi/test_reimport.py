@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ..lib import importing
+from ..lib import importing, rendering
 from ..lib.importing import Document, document, operation, parameter
 
 TEXT = {"type": "string"}
@@ -218,6 +219,26 @@ def test_a_file_that_its_owner_deleted_stays_deleted(story: Story) -> None:
     done = story.run()
     assert (done.code, len(lines(done.said, "deleted"))) == (0, 3)
     assert not story.file.exists()
+
+
+def test_a_deleted_file_comes_back_with_what_is_new_alone(story: Story) -> None:
+    story.file.unlink()
+    story.document["paths"]["/pets/{id}"]["delete"] = operation("deletePet", parameter("id", "path", required=True))
+    done = story.run()
+    assert (done.code, lines(done.said, "new")) == (10, ["new      tools/pets.py: delete_pet"])
+    assert "async def delete_pet(" in story.text
+    assert story.text.count("async def ") == 1
+    assert "class " not in story.text
+
+
+def test_a_tool_stays_where_it_is_when_its_tag_changes(story: Story) -> None:
+    before = story.text
+    story.operation("/pets/{id}", "get")["tags"] = ["animals"]
+    done = story.run()
+    assert (done.code, done.said.splitlines()[1:], story.text) == (0, [], before)
+    story.document["paths"]["/animals"] = {"get": operation("listAnimals", tag="animals")}
+    assert "new      tools/animals.py: list_animals" in story.run("--tag", "animals").said
+    assert story.text == before
 
 
 def test_a_function_that_moved_is_left_where_it_is(story: Story) -> None:
@@ -450,6 +471,21 @@ def test_a_document_of_the_same_name_is_not_taken_for_another(story: Story, tmp_
 
 
 # --- the file that registers tools
+
+
+@pytest.mark.parametrize("edited", [False, True], ids=["as it was", "edited"])
+def test_the_first_import_deletes_the_example_unless_it_is_edited(story: Story, tmp_path: Path, edited: bool) -> None:
+    (tmp_path / "fresh").mkdir()
+    project = importing.project(tmp_path / "fresh")
+    shutil.copytree(
+        rendering.group("openapi") / "src/{{ package_name }}/tools", importing.tools(project), dirs_exist_ok=True
+    )
+    example = importing.tools(project) / "example.py"
+    if edited:
+        example.write_text(example.read_text() + "\n\ndef ours() -> None:\n    pass\n")
+    assert importing.run(project, story.place, "--all").code == 0
+    assert example.exists() is edited
+    assert ("from . import example, pets" in importing.source(project, "__init__")) is edited
 
 
 def test_new_modules_are_registered(story: Story) -> None:
