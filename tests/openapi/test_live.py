@@ -43,6 +43,7 @@ def server(
     env = {"PATH": os.environ["PATH"], "HOME": str(folder), "JUPYTER_PLATFORM_DIRS": "1"}
     with started(list(command), env, folder, origin, f"{origin}{probe}", headers or {}) as running:
         yield running
+        running.process.terminate()  # Jupyter's server may ask back after Ctrl+C
 
 
 @contextmanager
