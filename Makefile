@@ -4,18 +4,21 @@ UV = .tools/bin/uv
 ENV = .venv/.locked
 DEMO = .venv/demo/.locked
 PEERS = tests/peers/node_modules/.package-lock.json
+# Documents of others, and servers that follow them.
+OTHERS = tests/openapi/documents
+DOCUMENTS = $(OTHERS)/node_modules/.package-lock.json $(OTHERS)/.venv/.locked
 # Tests write half a million small files.
 PYTEST = scratch=$$(sh tests/scratch.sh) && trap 'rm -rf "$$scratch"' EXIT INT TERM && TMPDIR=$$scratch .venv/bin/pytest
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test peers targets pipelines updates image browser hundred bombs fuzz soak strangers bench lint figures locks locks-check fresh tags picture recording clean
+.PHONY: demo test peers targets pipelines updates image browser documents hundred bombs fuzz soak strangers bench lint figures locks locks-check fresh tags picture recording clean
 
 demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kinds of protocol version do.
 	@.venv/demo/bin/python -m tests.programs.demo
 
-test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders but those of the six below, in under ten minutes.
-	$(PYTEST) -q -n 3 -m "not peers and not targets and not pipelines and not updates and not image and not browser"
+test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders but those of the seven below, in under ten minutes.
+	$(PYTEST) -q -n 3 -m "not peers and not targets and not pipelines and not updates and not image and not browser and not documents"
 
 peers: $(ENV) $(PEERS) ## OAuth clients, identity providers, Prometheus and suites of others with connectors, and replicas.
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { [ -x /usr/bin/glewlwyd ] && [ -x /usr/bin/prometheus ] && [ -x /usr/bin/jq ]; }; then \
@@ -42,6 +45,9 @@ image: $(ENV) $(PEERS) ## The image, built and run by a Docker daemon of its own
 
 browser: $(ENV) $(PEERS) ## The logins that need Debian's Chromium, at /usr/bin/chromium.
 	.venv/bin/pytest -q -rs -m browser
+
+documents: $(ENV) $(DOCUMENTS) ## Tools from OpenAPI documents of others, type checked, called, and compared with the document.
+	$(PYTEST) -q -rs -n 2 -m documents
 
 lint: $(ENV)
 	.venv/bin/ruff check .
@@ -110,6 +116,19 @@ $(DEMO): requirements-demo.lock | $(UV)
 
 $(PEERS): tests/peers/package-lock.json $(ENV)
 	.venv/bin/npm --prefix tests/peers ci --no-fund --no-audit --ignore-scripts
+	touch $@
+
+$(OTHERS)/node_modules/.package-lock.json: $(OTHERS)/package-lock.json $(ENV)
+	.venv/bin/npm --prefix $(OTHERS) ci --no-fund --no-audit --ignore-scripts
+	touch $@
+
+$(OTHERS)/.venv/.locked: requirements-documents.lock $(OTHERS)/airflow.lock | $(UV)
+	$(UV) venv --quiet --clear --python ">=3.11" $(OTHERS)/.venv
+	$(UV) pip sync --quiet --require-hashes --python $(OTHERS)/.venv requirements-documents.lock
+	$(UV) pip install --quiet --no-deps --require-hashes --target $(OTHERS)/.venv/airflow -r $(OTHERS)/airflow.lock
+	if command -v apt-get >/dev/null; then \
+	  (cd $(OTHERS)/.venv && apt-get download -qq golang-github-docker-docker-dev && dpkg-deb -x golang-*.deb docker) || true; \
+	fi
 	touch $@
 
 clean:

@@ -81,7 +81,7 @@ def serving(
         chosen = {"PORT": str(port), "PUBLIC_URL": f"http://127.0.0.1:{port}"}
         if answered["auth_mode"] == "api-key" and not {"API_KEYS", "API_KEYS_FILE"} & settings.keys():
             chosen["API_KEYS_FILE"] = str(folder / "keys.jsonl")
-        if answered["source"] == "rest-api" and "UPSTREAM_URL" not in settings:
+        if answered["source"] in {"rest-api", "openapi"} and "UPSTREAM_URL" not in settings:
             chosen["UPSTREAM_URL"] = stack.enter_context(upstream(project, env)).origin
         mode, issuer = answered["auth_mode"], ""
         if mode.startswith("oauth") and "OAUTH_ISSUER" not in settings:
@@ -104,7 +104,7 @@ def serving(
 
 @contextmanager
 def upstream(project: Path, env: Mapping[str, str], port: int = 0) -> Iterator[Running]:
-    """The stand-in that a connector with the source rest-api contains, as an upstream API that can be reached."""
+    """The stand-in that a connector with an upstream API contains, as an API that can be reached."""
     port = port or free_port()
     module = f"{recorded(project)['package_name']}.stand_in:app"
     command: list[str | Path] = [python(project), "-m", "uvicorn", module, f"--port={port}"]

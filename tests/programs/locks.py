@@ -17,7 +17,8 @@ from ..lib import pins, rendering
 
 # The options that make the same file on every Python: the lowest that requires-python allows counts.
 UNIVERSAL = ["--universal", "--python-version=3.11", "--generate-hashes", "--no-annotate"]
-OWN = {"requirements.lock": "dev", "requirements-demo.lock": "demo"}  # extras of the template's own pyproject.toml
+# Extras of the template's own pyproject.toml.
+OWN = {"requirements.lock": "dev", "requirements-demo.lock": "demo", "requirements-documents.lock": "documents"}
 BOOTSTRAP = rendering.TEMPLATE / "uv.txt"
 ABOUT = "# The uv that the image and the pipelines install. Releases of the template change this file.\n"
 

@@ -12,7 +12,7 @@ from mcp_connector import renders
 from mcp_connector.recorded import git_url
 
 from ..docs.test_docs import URL, blocks, shell
-from ..lib import releasing, rendering
+from ..lib import importing, releasing, rendering
 
 UPDATES = rendering.ROOT / "docs/updates.md"
 ABOUT = tomllib.loads((rendering.ROOT / "pyproject.toml").read_text())["project"]
@@ -20,11 +20,11 @@ ABOUT = tomllib.loads((rendering.ROOT / "pyproject.toml").read_text())["project"
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the package and nothing that it does not ask for itself."""
+    """A folder with the package alone, as the scripts of a clone have it."""
     source, site = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
     rendering.snapshot(source / "template", "v1000.0.0")
     uv = Path(sys.executable).with_name("uv")
-    subprocess.run([uv, "pip", "install", "-q", "--target", site, source / "template"], check=True)
+    subprocess.run([uv, "pip", "install", "-q", "--no-deps", "--target", site, source / "template"], check=True)
     return site
 
 
@@ -97,9 +97,32 @@ def tool(site: Path, *arguments: str | Path, cwd: Path) -> subprocess.CompletedP
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
 
-def test_it_brings_itself_alone(site: Path) -> None:
-    folders = {path.name for path in site.iterdir() if path.name != "bin" and not path.name.startswith(".")}
-    assert folders == {"mcp_connector", f"mcp_connector_template-{ABOUT['version']}.dist-info"}
+def test_it_brings_what_an_import_needs() -> None:
+    assert [name.partition(">")[0] for name in ABOUT["dependencies"]] == ["pyyaml", "questionary", "ruff"]
+
+
+def test_without_these_an_import_says_what_it_needs(site: Path, tmp_path: Path) -> None:
+    project = importing.project(tmp_path)
+    place = importing.written(tmp_path, importing.document({"/pets": {"get": importing.operation("listPets")}}))
+    other = importing.written(tmp_path, "openapi: 3.0.0\n", "pets.yaml")
+    for document, said in ((place, "Formatting needs ruff."), (other, "YAML needs PyYAML.")):
+        program = str(site / "bin/mcp-connector")
+        command = [str(rendering.interpreter()), "-S", program, "import", str(document), "--all"]
+        env = {"PYTHONPATH": str(site), "PATH": "/usr/bin:/bin"}
+        done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True)
+        assert (done.returncode, done.stderr.startswith(f"mcp-connector import: {said}")) == (2, True), done.stderr
+
+
+def test_it_imports_by_the_command_of_a_connector(tmp_path: Path) -> None:
+    repository = rendering.snapshot(tmp_path / "template", "v1000.0.0")
+    project = rendering.render_here(repository, tmp_path / "project", {**importing.ANSWERS, "auth_mode": "api-key"})
+    importing.written(project, importing.document({"/pets": {"get": importing.operation("listPets")}}), "openapi.yaml")
+    [command] = {block for block in blocks((project / "docs/import.md").read_text()) if block.startswith("uvx --from")}
+    command = f"{Path(sys.executable).with_name('uv')} tool run{command.removeprefix('uvx').rstrip()} --all"
+    said = shell(command, project)
+    assert "new      tools/pets.py: list_pets\n" in said
+    assert "deleted  tools/example.py: the example, which you had not edited\n" in said
+    assert "async def list_pets(" in importing.source(project)
 
 
 def test_without_a_command_it_says_which_there_are(site: Path, tmp_path: Path) -> None:
@@ -107,7 +130,9 @@ def test_without_a_command_it_says_which_there_are(site: Path, tmp_path: Path) -
     assert done.returncode == 2
     assert "required: COMMAND" in done.stderr
     shown = tool(site, "--help", cwd=tmp_path).stdout
-    assert all(f"\n    {name} " in shown or f"\n    {name}\n" in shown for name in ("check", "fleet", "changelog"))
+    assert all(
+        f"\n    {name} " in shown or f"\n    {name}\n" in shown for name in ("check", "fleet", "import", "changelog")
+    )
     assert max(map(len, shown.splitlines())) <= 80
 
 

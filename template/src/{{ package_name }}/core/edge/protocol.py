@@ -20,7 +20,7 @@ from mcp.server.mcpserver.exceptions import (
 )
 from mcp.server.request_state import RequestStateSecurity
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, GetPromptResult, InputRequiredResult, ToolAnnotations
+from mcp_types import CallToolResult, GetPromptResult, InputRequiredResult, Tool, ToolAnnotations
 from pydantic import AnyUrl, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -28,6 +28,7 @@ from ...settings import SECRETS, Settings
 from ..timing import limit_of
 from .arguments import Arguments, invalid, lenient
 from .observe import note, observe_message
+from .schemas import plain
 from .sealing import Sealing
 
 MAX_ERROR = 2_000  # characters of an error message to an agent
@@ -78,6 +79,10 @@ class Connector(MCPServer[Any]):
     """
 
     tool_timeout: float = 120.0  # seconds for a call of a tool that has no limit of its own
+
+    async def list_tools(self) -> list[Tool]:
+        tools = await super().list_tools()
+        return [tool.model_copy(update={"input_schema": plain(tool.input_schema)}) for tool in tools]
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None

@@ -3,11 +3,11 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import quote
 
 import httpx2
@@ -34,10 +34,19 @@ UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)  # the
 
 T = TypeVar("T")
 Record = dict[str, Any]
+Params = Mapping[str, Any] | tuple[tuple[str, str], ...]
 
 
 class UpstreamError(ToolError):
     """What went wrong, in words that tell the agent what to do next."""
+
+
+class Answer(NamedTuple):
+    """A success of the upstream API."""
+
+    status: int
+    headers: httpx2.Headers
+    content: bytes
 
 
 class Client:
@@ -103,23 +112,32 @@ class Client:
             UpstreamError: There is no usable answer.
         """
         given = {name: value for name, value in (params or {}).items() if value not in (None, "")}
+        answer = await self.send(method, path, params=given, json=body)
+        with usable(method):
+            return await read(answer.headers, answer.content)
+
+    async def send(
+        self, method: str, path: str, *, params: Params, headers: Mapping[str, str] | None = None, **body: Any
+    ) -> Answer:
+        """The answer of any media type; `body` is `json`, `content` or `files`, as httpx2 takes it.
+
+        Raises:
+            UpstreamError: There is no answer, or the API refuses the request.
+        """
         credentials = self._credentials()
+        sent = httpx2.Headers(headers, encoding="utf-8")
+        sent.update(as_given({**trace_headers(), **credentials}))
         try:
-            headers = as_given({**trace_headers(), **credentials})
-            request = self._http.build_request(method, path, params=given, json=body, headers=headers)
+            request = self._http.build_request(method, path, params=params, headers=sent, **body)
         except httpx2.InvalidURL:
             request = None
         if request is None or len(request.url.raw_path) > MAX_URL:
             raise UpstreamError("This is too long to ask for. Use a shorter id or query.")
         repeatable = method in IDEMPOTENT
-        try:
+        with usable(method):
             answer, content = await self._attempts(request, path, repeatable)
-            if answer.status_code < 300:
-                return await read(answer.headers, content)
-        except Unusable as error:
-            upstream_unusable(error.why)
-            remedy = error.remedy if repeatable else DOUBT  # after a write, asking once more does not help
-            raise UpstreamError(f"The answer of the upstream API cannot be used: {error.why}. {remedy}") from error
+        if answer.status_code < 300:
+            return Answer(answer.status_code, answer.headers, content)
         secrets = {word for value in credentials.values() for word in value.split() if len(word) > 3}
         said = reason(answer.headers, content, secrets)
         raise UpstreamError(sentence(path, answer.status_code, answer.headers, said, repeatable))
@@ -163,6 +181,17 @@ class Client:
         finally:
             attempted(request.method, request.url.host, path, cause, time.monotonic() - began, attempt)
         return answer, bytes(content)
+
+
+@contextmanager
+def usable(method: str) -> Iterator[None]:
+    """Say what to do about an answer that cannot be used."""
+    try:
+        yield
+    except Unusable as error:
+        upstream_unusable(error.why)
+        remedy = error.remedy if method in IDEMPOTENT else DOUBT  # after a write, asking once more does not help
+        raise UpstreamError(f"The answer of the upstream API cannot be used: {error.why}. {remedy}") from error
 
 
 def as_given(credentials: Mapping[str, str]) -> httpx2.Headers:
