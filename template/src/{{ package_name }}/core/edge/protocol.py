@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from mcp.server import MCPServer
@@ -73,6 +73,12 @@ class Connector(MCPServer[Any]):
 
     It logs no traceback for a mistake.
     """
+
+    withheld: Collection[Callable[..., Any]] = ()  # functions that are not added as tools
+
+    def add_tool(self, fn: Callable[..., Any], *given: Any, **named: Any) -> None:
+        if fn not in self.withheld:
+            super().add_tool(fn, *given, **named)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
