@@ -9,13 +9,13 @@ PYTEST = scratch=$$(sh tests/scratch.sh) && trap 'rm -rf "$$scratch"' EXIT INT T
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test peers targets pipelines updates image browser hundred bombs fuzz strangers lint figures locks locks-check fresh tags picture recording clean
+.PHONY: demo test peers targets pipelines updates image browser databases hundred bombs fuzz strangers lint figures locks locks-check fresh tags picture recording clean
 
 demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kinds of protocol version do.
 	@.venv/demo/bin/python -m tests.programs.demo
 
-test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders but those of the six below, in under ten minutes.
-	$(PYTEST) -q -n 3 -m "not peers and not targets and not pipelines and not updates and not image and not browser"
+test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders but those of the seven below, in under ten minutes.
+	$(PYTEST) -q -n 3 -m "not peers and not targets and not pipelines and not updates and not image and not browser and not databases"
 
 peers: $(ENV) $(PEERS) ## OAuth clients, identity providers and suites of others with connectors of each OAuth mode, and replicas.
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! [ -x /usr/bin/glewlwyd ]; then \
@@ -41,6 +41,13 @@ image: $(ENV) $(PEERS) ## The image, built and run by a Docker daemon of its own
 
 browser: $(ENV) $(PEERS) ## The logins that need Debian's Chromium, at /usr/bin/chromium.
 	.venv/bin/pytest -q -rs -m browser
+
+databases: $(ENV) ## Connectors with servers of PostgreSQL and MariaDB; skipped with the reason where they are not installed.
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { ls /usr/lib/postgresql/*/bin/initdb && ls /usr/sbin/mariadbd; } >/dev/null 2>&1; then \
+	  mkdir -p /etc/postgresql-common/createcluster.d && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/none.conf; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends postgresql mariadb-server-core mariadb-client-core || true; \
+	fi # without a server of its own, which would listen at the usual port
+	$(PYTEST) -q -rs -m databases
 
 lint: $(ENV)
 	.venv/bin/ruff check .

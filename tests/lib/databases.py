@@ -8,8 +8,10 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,12 +42,28 @@ class Server:
             command += ["-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-f", "-"]
         else:
             command = ["mariadb", "--no-defaults", f"--socket={self.folder}/socket", "-uroot", "-N", "-B", database]
-        done = subprocess.run(command, input=sql, capture_output=True, text=True, env={**os.environ, **self._owner()})
+        done = subprocess.run(
+            command, input=sql, capture_output=True, text=True, env={**os.environ, "PGPASSWORD": PASSWORD}
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def _owner(self) -> dict[str, str]:
-        return {"PGPASSWORD": PASSWORD, "PGOPTIONS": ""}
+    def load(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """Insert many rows."""
+
+        def written(value: object) -> str:
+            return "NULL" if value is None else str(value) if isinstance(value, int) else f"'{value}'"
+
+        lines = [f"({', '.join(map(written, row))})" for row in rows]
+        parts = [lines[at : at + 1_000] for at in range(0, len(lines), 1_000)]
+        inserts = [f"INSERT INTO {table} VALUES {', '.join(part)};" for part in parts]
+        self.run("\n".join(["BEGIN;", *inserts, "COMMIT;"]))
+
+
+def characters() -> list[tuple[int, str, str, int | None]]:
+    """Over 100,000 real rows: every character of Unicode that has a name, with its category and its value as a digit."""
+    every = ((code, unicodedata.name(chr(code), ""), chr(code)) for code in range(sys.maxunicode))
+    return [(code, name, unicodedata.category(one), unicodedata.digit(one, None)) for code, name, one in every if name]
 
 
 def missing(engine: str) -> str | None:

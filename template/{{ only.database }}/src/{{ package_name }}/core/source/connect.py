@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...settings import Settings
-from ..parts import Source
+from ..parts import NotReady, Source
 from . import refusals
 from .database import Database
 from .fields import SAMPLE
@@ -40,6 +40,8 @@ def check(settings: Settings) -> None:
     try:
         asyncio.run(prepared())
     except (SQLAlchemyError, OSError) as error:
+        if why := refusals.mistaken(error):
+            raise NotReady(f"the database cannot be used: {why}; docs/database.md says how to set it up") from error
         refusals.failed(error)
 
 

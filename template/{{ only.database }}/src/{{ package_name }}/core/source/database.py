@@ -66,7 +66,7 @@ class Database:
             if self._known:
                 return
             async with self.pool.connect() as connection:
-                await self.engine.begin(connection, self.seconds)
+                await self.engine.begin(connection, self.seconds, False)
                 faults = await self.engine.faults(connection)
                 self.default, found = await self.engine.tables(connection)
             known = {(table.schema, table.name): table for table in found}
@@ -144,10 +144,10 @@ class Database:
             raise refusals.sentence(error, self.seconds) from error
 
     @asynccontextmanager
-    async def reading(self, alone: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def reading(self, of_agent: bool = False) -> AsyncIterator[AsyncConnection]:
         """A read-only transaction that ends with this block, on the server too.
 
-        Use it in tools of your own. `alone` throws the connection away, and with it all that a session may keep.
+        Use it in tools of your own. With SQL `of_agent`, the connection is thrown away, and so is all that it keeps.
 
         Raises:
             ToolError: In words for an agent: the database refuses a statement, does not answer, or takes too long.
@@ -161,14 +161,15 @@ class Database:
                 try:
                     # The server ends each statement earlier. This is for a server that is gone.
                     async with asyncio.timeout(2 * self.seconds + 5):
-                        await self.engine.begin(connection, self.seconds)
+                        await self.engine.begin(connection, self.seconds, of_agent)
                         yield connection
+                except (asyncio.CancelledError, TimeoutError):
+                    self.stop(driver)
+                    raise
                 finally:
-                    if alone and not connection.invalidated:
+                    if of_agent and not connection.invalidated:
                         await connection.invalidate()
         except (asyncio.CancelledError, TimeoutError) as error:
-            if driver is not None:
-                self.stop(driver)
             if isinstance(error, TimeoutError):
                 late = refusals.LATE.format(seconds=self.seconds)
                 raise ToolError(late if driver is not None else refusals.UNREACHABLE) from error

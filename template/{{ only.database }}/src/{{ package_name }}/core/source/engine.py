@@ -79,8 +79,8 @@ class Engine:
     def close(self) -> None:
         """After the last one."""
 
-    async def begin(self, connection: AsyncConnection, seconds: int) -> None:
-        """Start a read-only transaction, in which the server ends each statement after so many seconds."""
+    async def begin(self, connection: AsyncConnection, seconds: int, of_agent: bool) -> None:
+        """Start a read-only transaction, in which each statement ends on the server after so many seconds."""
         raise NotImplementedError
 
     async def stop(self, driver: Any) -> None:
@@ -121,15 +121,19 @@ class Engine:
         return of
 
     def position(self, of: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        """The same for a cursor: text or a number that `value` takes."""
+        """The same for a cursor: text or a number that `resumed` takes."""
         raise NotImplementedError
+
+    def resumed(self, column: Column, given: Any) -> Any:
+        """What a column is compared with to go on after a position. Raises ToolError."""
+        return self.value(column, given)
 
     def text(self, of: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
         """A value as text, to look for words in it."""
         raise NotImplementedError
 
     def value(self, column: Column, given: Any) -> Any:
-        """What a column is compared with, given as text, or as `position` returned it. Raises ToolError."""
+        """What a column is compared with, given as text. Raises ToolError."""
         raise NotImplementedError
 
     # ------------------------------------------------------------------------------------------ query

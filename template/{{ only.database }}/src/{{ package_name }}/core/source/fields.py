@@ -35,14 +35,15 @@ def database_url(value: SecretStr) -> SecretStr:
         raise ValueError(
             "must be a URL; characters such as / # ? @ in the password are written as %2F %23 %3F %40"
         ) from None
-    if url.scheme.partition("+")[0] == "mysql":
+    scheme = url.scheme.partition("+")[0]
+    if scheme == "mysql":
         raise ValueError(
             "must not name MySQL, which lacks what keeps a query from becoming two statements; "
             "if the server is MariaDB, begin it with mariadb://"
         )
-    if url.scheme not in SCHEMES:
+    if scheme not in SCHEMES:
         raise ValueError("must begin with postgresql://, mariadb:// or sqlite:///")
-    if SCHEMES[url.scheme] == "sqlite":
+    if scheme == "sqlite":
         if value.get_secret_value() != SAMPLE and (url.netloc or not url.path.strip("/")):
             raise ValueError("must name a file after three slashes, such as sqlite:////data/crm.sqlite")
     elif not url.hostname or port == 0 or not url.path.strip("/"):
@@ -56,7 +57,7 @@ def database_url(value: SecretStr) -> SecretStr:
 def parts(value: SecretStr) -> tuple[str, SplitResult, str | None]:
     """The engine, the parts of the URL, and its `sslmode`."""
     url = urlsplit(value.get_secret_value())
-    return SCHEMES[url.scheme], url, dict(parse_qsl(url.query)).get("sslmode")
+    return SCHEMES[url.scheme.partition("+")[0]], url, dict(parse_qsl(url.query)).get("sslmode")
 
 
 def file(url: SplitResult) -> str:

@@ -73,7 +73,7 @@ class MariaDB(Engine):
             pool_pre_ping=True,
         )
 
-    async def begin(self, connection: AsyncConnection, seconds: int) -> None:
+    async def begin(self, connection: AsyncConnection, seconds: int, of_agent: bool) -> None:
         await connection.exec_driver_sql("START TRANSACTION READ ONLY")
 
     async def stop(self, driver: Any) -> None:

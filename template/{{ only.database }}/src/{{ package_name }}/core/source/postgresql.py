@@ -91,7 +91,7 @@ class PostgreSQL(Engine):
             pool_pre_ping=True,
         )
 
-    async def begin(self, connection: AsyncConnection, seconds: int) -> None:
+    async def begin(self, connection: AsyncConnection, seconds: int, of_agent: bool) -> None:
         # For this transaction alone, because of poolers. The last two keep the order of a table without a key.
         settings = {
             "statement_timeout": f"{seconds}s",

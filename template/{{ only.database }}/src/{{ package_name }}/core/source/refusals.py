@@ -2,6 +2,8 @@
 
 import logging
 import re
+import sqlite3
+import ssl
 from typing import Any
 
 from mcp.server.mcpserver.exceptions import ToolError
@@ -25,6 +27,7 @@ LATE_CODES = {"57014", "55P03", "25P03", 1969, 1317, 1205}
 DENIED = {"42501", 1142, 1143, 1044, 1370, 1227}
 WRITES = {"25006", "0A000", 1792, 1290}
 FULL = {"53300", "53400", "57P03", 1040, 1203, 1226}
+MISTAKEN = {"28P01", "28000", "3D000", 1044, 1045, 1049, 1698}  # the password, the role or the database's name
 LOST = {"57P01", "57P02", "28P01", "28000", "3D000", 1045, 1049, 2002, 2003, 2006, 2013, 1927, 1053}
 LOST_CLASSES = ("08", "58", "XX")
 
@@ -53,6 +56,14 @@ def lost(error: BaseException) -> bool:
     found = code(error)
     unknown = found is None and ("connect" in said(error).lower() or "unable to open" in said(error))
     return error.connection_invalidated or found in LOST or str(found)[:2] in LOST_CLASSES or unknown
+
+
+def mistaken(error: SQLAlchemyError | OSError) -> str | None:
+    """What is wrong with the settings, if they are why the database cannot be reached."""
+    original: BaseException | None = error.orig if isinstance(error, DBAPIError) else error
+    tls = isinstance(original, ssl.SSLError) or isinstance(getattr(original, "__cause__", None), ssl.SSLError)
+    refused = isinstance(error, DBAPIError) and code(error) in MISTAKEN
+    return reason(error) if refused or tls or isinstance(original, sqlite3.Error) or "SSL" in str(error) else None
 
 
 def sentence(error: SQLAlchemyError | OSError, seconds: int) -> ToolError:

@@ -137,7 +137,7 @@ def beyond(engine: Engine, sort: Sequence[Sorted], last: Sequence[Any]) -> Colum
         if value is None:  # all that follow are null, too
             same.append(one.of.is_(None))
             continue
-        given = value if one.column is None else engine.value(one.column, value)
+        given = value if one.column is None else engine.resumed(one.column, value)
         steps.append(and_(*same, one.of.op("<" if one.descending else ">", is_comparison=True)(given)))
         same.append(one.of.op("=", is_comparison=True)(given))
     return or_(false(), *steps)

@@ -1,16 +1,19 @@
 """SQLite, through aiosqlite: a file that is opened for reading, with an authorizer that knows reading alone."""
 
+import os
 import re
 import sqlite3
 import ssl
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult
 from uuid import uuid4
 
-from sqlalchemy import URL, ColumnElement, Text, case, cast, event, func
+from sqlalchemy import URL, ColumnElement, Text, case, cast, event, func, literal
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from ... import stand_in
@@ -29,19 +32,26 @@ ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_TRANS
 # Those that reach files, and those that make large values of nothing.
 # SQLAlchemy's `regexp` is Python's, which holds everything else up while it looks.
 REFUSED = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "zeroblob", "randomblob", "regexp"}
-FUNCTIONS = {"json_each", "json_tree"}  # that are read like tables
+SCHEMAS = {"sqlite_schema", "sqlite_master", "sqlite_temp_schema", "sqlite_temp_master"}
 LARGEST = 8 * 1024 * 1024  # bytes of one value, and of what is made on the way to it
 TYPED = re.compile("INT|CHAR|CLOB|TEXT|REAL|FLOA|DOUB|NUM|DEC|BOOL|DATE|TIME", re.IGNORECASE)
 STEPS = 10_000  # of SQLite's machine between two looks at the clock
 
-Shown = Mapping[str, frozenset[str]]  # the columns that may be read, by table; both in lower case
+
+@dataclass
+class State:
+    """What a connection is used for now."""
+
+    raw: sqlite3.Connection
+    until: float = float("inf")  # monotonic seconds
+    of_agent: bool = False  # whether an agent wrote the statement
 
 
 class SQLite(Engine):
     name = "sqlite"
 
     def __init__(self) -> None:
-        self.tables_shown: Shown | None = None  # until the tables are known, all of them
+        self.listed: Mapping[str, frozenset[str]] | None = None  # columns by table, in lower case, once they are known
 
     def open(self, url: SplitResult, tls: ssl.SSLContext | None, seconds: int) -> AsyncEngine:
         self.sample = f"file:/{uuid4().hex}" if url.geturl() == SAMPLE else ""
@@ -56,6 +66,10 @@ class SQLite(Engine):
             pool_timeout=CONNECT,
         )
         event.listen(engine.sync_engine, "connect", self.bound)
+        # Before the connection of a cancelled call is closed, which waits for the end of its statement.
+        event.listen(engine.sync_engine.pool, "invalidate", lambda connection, *_: raw(connection).interrupt())
+        if not self.sample:
+            event.listen(engine.sync_engine, "do_connect", partial(seen, Path(file(url))))
         return engine
 
     def start(self) -> None:
@@ -69,44 +83,47 @@ class SQLite(Engine):
 
     def bound(self, connection: Any, record: Any) -> None:
         """Let a new connection read and nothing else, and look at the clock."""
-        # aiosqlite has no public way to these. They may be called in any thread while no other uses the connection.
-        raw: sqlite3.Connection = connection.driver_connection._conn
-        until = record.info["until"] = [float("inf")]
-        raw.text_factory = lambda text: text.decode(errors="replace")
-        raw.set_authorizer(self.authorize)
-        raw.set_progress_handler(lambda: time.monotonic() > until[0], STEPS)
-        raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST)
-        raw.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-        raw.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, 100_000)
-        raw.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 500)  # nothing interrupts a single comparison
+        own = raw(connection)
+        state = record.info["state"] = State(own)
+        own.text_factory = lambda text: text.decode(errors="replace")
+        own.set_authorizer(partial(self.authorize, state))
+        own.set_progress_handler(lambda: time.monotonic() > state.until, STEPS)
+        own.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        own.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, 100_000)
+        own.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 500)  # nothing interrupts a single comparison
 
-    def authorize(self, action: int, first: str | None, second: str | None, _: str | None, view: str | None) -> int:
-        """What SQLite asks for each part of a statement while it compiles it."""
-        allowed = action in ALLOWED or self.tables_shown is None
+    def authorize(self, state: State, action: int, first: str | None, second: str | None, *_: object) -> int:
+        """What SQLite asks for each part of a statement while it compiles it.
+
+        Of a query of an agent, each table and column must be listed, also where a view reads it: SQLite names the view,
+        but the name of a common table expression in its place as well.
+        """
+        allowed = action in ALLOWED or self.listed is None
         if action == sqlite3.SQLITE_FUNCTION:
             allowed = (second or "").lower() not in REFUSED
         elif action == sqlite3.SQLITE_READ:
-            allowed = self.readable((first or "").lower(), (second or "").lower(), (view or "").lower())
+            allowed = not state.of_agent or self.readable((first or "").lower(), (second or "").lower())
         elif action == sqlite3.SQLITE_PRAGMA and second is None:
             allowed = allowed or first == "read_uncommitted"  # SQLAlchemy asks for it once
         return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
-    def readable(self, table: str, column: str, view: str) -> bool:
-        known = self.tables_shown
-        if known is None or view in known or table in FUNCTIONS or not table:  # a subquery has no name
-            return True
-        return table in known and (not column or column in known[table])  # count(*) names no column
+    def readable(self, table: str, column: str) -> bool:
+        if column:
+            return column in (self.listed or {}).get(table, ())
+        return table in (self.listed or {}) or table not in self.there  # count(*), of a table or of a part of the query
 
     def restrict(self, tables: Mapping[tuple[str, str], Table]) -> None:
-        self.tables_shown = {t.name.lower(): frozenset(map(str.lower, t.columns)) for t in tables.values()}
+        self.listed = {t.name.lower(): frozenset(map(str.lower, t.columns)) for t in tables.values()}
 
-    async def begin(self, connection: AsyncConnection, seconds: int) -> None:
-        (await connection.get_raw_connection()).info["until"][0] = time.monotonic() + seconds
-
-    async def stop(self, driver: Any) -> None:
-        await driver.interrupt()
+    async def begin(self, connection: AsyncConnection, seconds: int, of_agent: bool) -> None:
+        state: State = (await connection.get_raw_connection()).info["state"]
+        state.until, state.of_agent = time.monotonic() + seconds, of_agent
+        if of_agent:
+            state.raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST)
 
     async def tables(self, connection: AsyncConnection) -> tuple[str, list[Table]]:
+        names = "SELECT lower(name) FROM sqlite_schema UNION SELECT lower(name) FROM pragma_module_list"
+        self.there = {name for (name,) in await rows(connection, names)} | SCHEMAS
         found: dict[str, Table] = {}
         keys: dict[str, list[tuple[int, str]]] = {}
         for name, view, of, type, filled, place, references in await rows(connection, TABLES):
@@ -129,15 +146,21 @@ class SQLite(Engine):
 
     def position(self, of: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
         kind = func.typeof(of)
-        whole = case((kind == "text", func.substr(of, 1, LONGEST_KEY + 1)), else_=of)
-        return case((kind == "blob", "0x" + func.substr(func.hex(of), 1, LONGEST_KEY)), else_=whole)
+        text = case((kind == "text", literal("t").concat(func.substr(of, 1, LONGEST_KEY))), else_=of)
+        return case((kind == "blob", literal("b").concat(func.substr(func.hex(of), 1, LONGEST_KEY))), else_=text)
+
+    def resumed(self, column: Column, given: Any) -> Any:
+        if isinstance(given, int | float):
+            return given
+        try:
+            return bytes.fromhex(given[1:]) if given[:1] == "b" else str(given[1:])
+        except ValueError:
+            raise wrong(column, given) from None
 
     def text(self, of: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
         return cast(of, Text)
 
     def value(self, column: Column, given: Any) -> Any:
-        if isinstance(given, int | float):
-            return given
         text = str(given)
         if text.startswith("0x") and ("BLOB" in column.type.upper() or not column.type):
             try:
@@ -159,3 +182,15 @@ class SQLite(Engine):
             f"CASE typeof({quoted}) WHEN 'text' THEN substr({quoted}, 1, {most + 1})"
             f" WHEN 'blob' THEN substr({quoted}, 1, {BYTES + 1}) ELSE {quoted} END AS {quoted}"
         )
+
+
+def raw(connection: Any) -> sqlite3.Connection:
+    """SQLite's own connection, which aiosqlite does not publish: it may be used in any thread while no other does."""
+    own: sqlite3.Connection = connection.driver_connection._conn
+    return own
+
+
+def seen(file: Path, *_: object) -> None:
+    """Say that there is no file before aiosqlite does, which leaves an error of a thread behind."""
+    if not file.is_file() or not os.access(file, os.R_OK):
+        raise sqlite3.OperationalError("unable to open database file")

@@ -14,6 +14,7 @@ from .result import NOTE, answer, cell, fitting, weight
 ROWS = 100  # of one result of `query`
 CELL = 2_000  # characters of one of its cells
 MAX_SQL = 20_000  # characters
+END = "\n/**/"  # of a comment that a query leaves open
 
 Call = Context[Database, Any]
 TableName = Annotated[str, Field(description="Name of the table, as list_tables returns it")]
@@ -90,17 +91,17 @@ async def query(
     db, inner = database(ctx), sql.strip().rstrip("; \n\t")
     if not inner:
         raise ToolError("The query is empty. Write one SELECT.")
-    # As a table inside of a SELECT, only a query is not an error. The last comment ends one that `inner` leaves open.
-    inside = f"FROM (\n{inner}\n/**/) AS q"
+    inside = f"FROM (\n{inner}{END}) AS q"  # as a table inside of a SELECT, all but a query is an error
     engine = db.engine
-    async with db.reading(alone=True) as connection:
+    async with db.reading(of_agent=True) as connection:
         first = await connection.exec_driver_sql(engine.single(f"SELECT * {inside} LIMIT 0"))
         described = first.cursor.description if first.cursor else ()
         names = [name for name, *_ in described]
         cut = ", ".join(engine.cut(name, type, CELL) for name, type, *_ in described)
         done = await connection.exec_driver_sql(engine.single(f"SELECT {cut} {inside} LIMIT {ROWS + 1}"))
         rows = done.fetchmany(ROWS + 1)
-    found = [{name: cell(value, CELL) for name, value in zip(names, row, strict=True)} for row in rows[:ROWS]]
+    shown = [name.removesuffix(END) for name in names]  # SQLite takes a name from the text, if there is none
+    found = [{name: cell(value, CELL) for name, value in zip(shown, row, strict=True)} for row in rows[:ROWS]]
     taken = fitting(found, db.max_result - NOTE)
     more = (
         {"note": "There are more rows. Ask for fewer columns or rows, or for sums."} if len(taken) < len(rows) else {}
