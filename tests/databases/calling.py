@@ -8,11 +8,11 @@ import httpx2
 from ..lib.serving import Running
 
 
-def call(connector: Running, tool: str, seconds: float = 60, **arguments: Any) -> tuple[bool, str]:
+def call(connector: Running, tool: str, **arguments: Any) -> tuple[bool, str]:
     """Whether a tool refuses, and what it returns."""
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
     headers = {"Accept": "application/json", **connector.headers}
-    answer = httpx2.post(connector.url, json=body, headers=headers, trust_env=False, timeout=seconds)
+    answer = httpx2.post(connector.url, json=body, headers=headers, trust_env=False, timeout=60)
     answer.raise_for_status()
     result = answer.json()["result"]
     return bool(result.get("isError")), str(result["content"][0]["text"])

@@ -1,6 +1,8 @@
 """Servers with the same tables in each, and connectors that read them."""
 
+import json
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 from ..lib import databases
 from ..lib.databases import PASSWORD, Server
-from ..lib.rendering import Installed
+from ..lib.rendering import Installed, python, recorded
 from ..lib.serving import Running, serving
 
 ANSWERS = {"auth_mode": "none", "hosting": "compose", "source": "database", "ci": "none"}
@@ -34,7 +36,8 @@ DO $$ DECLARE f text; BEGIN
     EXECUTE 'REVOKE EXECUTE ON FUNCTION ' || f || ' FROM PUBLIC';
   END LOOP; END $$;
 CREATE FUNCTION forget_all() RETURNS int LANGUAGE plpgsql AS 'BEGIN DELETE FROM customers; RETURN 1; END';
-CREATE FUNCTION as_owner() RETURNS int LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN DELETE FROM customers; RETURN 1; END';
+CREATE FUNCTION as_owner() RETURNS int LANGUAGE plpgsql SECURITY DEFINER
+  AS 'BEGIN DELETE FROM customers; RETURN 1; END';
 CREATE PROCEDURE forget() LANGUAGE sql AS 'DELETE FROM customers';
 CREATE SCHEMA sales;
 CREATE TABLE sales.deals (id integer PRIMARY KEY, title text);
@@ -113,3 +116,38 @@ def url(request: pytest.FixtureRequest) -> Callable[[str], str]:
         return f"sqlite:///{there}" if engine == "sqlite" else str(there.url("reader"))
 
     return of
+
+
+# What `serve` and `dev` ask first, for one set of settings after the other.
+PROGRAM = """
+import json, sys
+from {package}.core.parts import NotReady
+from {package}.core.source.connect import check
+from {package}.settings import Settings
+for line in sys.stdin:
+    try:
+        said = check(Settings(public_url="http://127.0.0.1:8000", **json.loads(line)))
+    except NotReady as error:
+        said = str(error)
+    print(json.dumps(said), flush=True)
+"""
+Check = Callable[..., str | None]
+
+
+@pytest.fixture(scope="module")
+def check(installed: Installed) -> Iterator[Check]:
+    project, env = installed(ANSWERS)
+    program = PROGRAM.format(package=recorded(project)["package_name"])
+    command: list[Any] = [python(project), "-c", program]
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=env, **pipes) as process:
+
+        def said(**settings: object) -> str | None:
+            assert process.stdin
+            assert process.stdout
+            process.stdin.write(json.dumps(settings) + "\n")
+            process.stdin.flush()
+            answer: str | None = json.loads(process.stdout.readline())
+            return answer
+
+        yield said

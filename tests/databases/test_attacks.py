@@ -1,4 +1,4 @@
-"""What is tried through the tools, by database and role: refused by the database, or ended by it, or harmless and named."""
+"""What is tried through the tools, by database: refused or ended by it, or harmless and named."""
 
 import tomllib
 from collections.abc import Callable, Iterator

@@ -1,32 +1,13 @@
 """Roles that may do more than read are refused at the start, with the statements that mend them."""
 
-import json
-import subprocess
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from ..lib.databases import PASSWORD, Server
-from ..lib.rendering import Installed, python, recorded
-from .conftest import ANSWERS
+from .conftest import Check
 
 pytestmark = pytest.mark.databases
-
-# What `serve` and `dev` ask first, for one set of settings after the other.
-PROGRAM = """
-import json, sys
-from {package}.core.parts import NotReady
-from {package}.core.source.connect import check
-from {package}.settings import Settings
-for line in sys.stdin:
-    try:
-        said = check(Settings(public_url="http://127.0.0.1:8000", **json.loads(line)))
-    except NotReady as error:
-        said = str(error)
-    print(json.dumps(said), flush=True)
-"""
-Check = Callable[..., str | None]
 
 POSTGRESQL = {
     "makes roles": ("ALTER ROLE one CREATEROLE CREATEDB", "may make roles"),
@@ -80,25 +61,6 @@ MARIADB = {
 }
 
 
-@pytest.fixture(scope="module")
-def check(installed: Installed) -> Iterator[Check]:
-    project, env = installed(ANSWERS)
-    program = PROGRAM.format(package=recorded(project)["package_name"])
-    command: list[Any] = [python(project), "-c", program]
-    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, env=env, **pipes) as process:
-
-        def said(**settings: object) -> str | None:
-            assert process.stdin
-            assert process.stdout
-            process.stdin.write(json.dumps(settings) + "\n")
-            process.stdin.flush()
-            answer: str | None = json.loads(process.stdout.readline())
-            return answer
-
-        yield said
-
-
 def statements(said: str) -> str:
     return "\n".join(line.strip() for line in said.splitlines() if line.startswith("  "))
 
@@ -107,7 +69,7 @@ def mended(server: Server, check: Check, said: str) -> None:
     """Do what the refusal says: afterwards, the connector starts."""
     assert PASSWORD not in said
     remedy = statements(said)
-    if "CREATE" in remedy:
+    if remedy.startswith("CREATE"):
         other = (
             remedy.replace("TO reader", "TO other")
             .replace("USER reader", "USER other")

@@ -1,4 +1,4 @@
-"""Rows of real tables: pages lose and repeat none, each type of the database can be sorted and found, results are bounded."""
+"""Rows of real tables: pages lose and repeat none, each type can be sorted and found, results are bounded."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -250,7 +250,8 @@ def peak(connector: Running) -> int:
 def test_the_password_is_never_shown(postgresql: Server, connect: Connect) -> None:
     with connect(postgresql.url("reader")) as connector:
         postgresql.run(
-            "ALTER ROLE reader PASSWORD 'changed'; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'reader'"
+            "ALTER ROLE reader PASSWORD 'changed';"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'reader'"
         )
         try:
             refused, text = call(connector, "search_rows", table="chars")

@@ -38,7 +38,17 @@ class Server:
     def run(self, sql: str, database: str = "shop") -> str:
         """Run statements as the superuser. Returns what they print, a line for each row, cells between tabs."""
         if self.engine == "postgresql":
-            command = [POSTGRES[-1] / "psql", "-h", self.folder, "-p", str(self.port), "-U", "admin", "-d", database]
+            command: list[Any] = [
+                POSTGRES[-1] / "psql",
+                "-h",
+                self.folder,
+                "-p",
+                str(self.port),
+                "-U",
+                "admin",
+                "-d",
+                database,
+            ]
             command += ["-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-f", "-"]
         else:
             command = ["mariadb", "--no-defaults", f"--socket={self.folder}/socket", "-uroot", "-N", "-B", database]
@@ -46,7 +56,7 @@ class Server:
             command, input=sql, capture_output=True, text=True, env={**os.environ, "PGPASSWORD": PASSWORD}
         )
         assert done.returncode == 0, done.stderr
-        return done.stdout
+        return str(done.stdout)
 
     def load(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
         """Insert many rows."""
@@ -61,7 +71,7 @@ class Server:
 
 
 def characters() -> list[tuple[int, str, str, int | None]]:
-    """Over 100,000 real rows: every character of Unicode that has a name, with its category and its value as a digit."""
+    """Over 100,000 real rows: every character of Unicode that has a name, its category, and its value as a digit."""
     every = ((code, unicodedata.name(chr(code), ""), chr(code)) for code in range(sys.maxunicode))
     return [(code, name, unicodedata.category(one), unicodedata.digit(one, None)) for code, name, one in every if name]
 
@@ -89,9 +99,16 @@ def normal_user(folder: Path) -> dict[str, Any]:
     user = pwd.getpwnam(NORMAL)
     os.chown(folder, user.pw_uid, user.pw_gid)
     for parent in folder.parents:  # down to the folder, it must be possible to pass
-        if parent.stat().st_mode & 0o111 != 0o111 and parent.owner() == "root" and parent != Path("/"):
+        if parent.stat().st_mode & 0o111 != 0o111 and parent.owner() == "root":
             parent.chmod(parent.stat().st_mode | 0o111)
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def given_away(path: Path) -> None:
+    """Let the normal user have it."""
+    if os.getuid() == 0:
+        user = pwd.getpwnam(NORMAL)
+        os.chown(path, user.pw_uid, user.pw_gid)
 
 
 @contextmanager
@@ -101,7 +118,17 @@ def postgresql(folder: Path, *options: str) -> Iterator[Server]:
     run_as, port, data = normal_user(folder), free_port(), folder / "data"
     (folder / "password").write_text(PASSWORD)
     at = POSTGRES[-1]
-    initdb = [at / "initdb", "-D", data, "-U", "admin", "-A", "scram-sha-256", "--pwfile", folder / "password"]
+    initdb: list[Any] = [
+        at / "initdb",
+        "-D",
+        data,
+        "-U",
+        "admin",
+        "-A",
+        "scram-sha-256",
+        "--pwfile",
+        folder / "password",
+    ]
     initdb += ["-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
     subprocess.run(initdb, check=True, capture_output=True, cwd=folder, **run_as)
     settings = ["fsync=off", f"unix_socket_directories={folder}", "listen_addresses=127.0.0.1", *options]

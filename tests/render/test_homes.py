@@ -95,7 +95,7 @@ ROW = {  # what a row must say, and what it may
             *("commands", "variables", "secrets", "dependencies"),
         },
     ),
-    "source": (set(), {"upstream", "limits", "variables", "dependencies"}),
+    "source": (set(), {"upstream", "reports", "called", "limits", "variables", "dependencies"}),
     "hosting": (
         {"tier", "pins", "traffic", "changed_keys", "before", "stores", "given"},
         {*("keeps", "sets", "key_command", "old_builder", "network", "variables", "mounts", "overwrites")},

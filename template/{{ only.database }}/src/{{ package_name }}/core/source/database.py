@@ -153,18 +153,19 @@ class Database:
             ToolError: In words for an agent: the database refuses a statement, does not answer, or takes too long.
         """
         await self.usable()
-        driver: Any = None
+        began = False
+        begun: Any = None
         try:
             async with self.pool.connect() as connection:
-                raw = await connection.get_raw_connection()
-                driver = raw.driver_connection
+                began = True
                 try:
                     # The server ends each statement earlier. This is for a server that is gone.
                     async with asyncio.timeout(2 * self.seconds + 5):
-                        await self.engine.begin(connection, self.seconds, of_agent)
+                        begun = await self.engine.begin(connection, self.seconds, of_agent)
                         yield connection
                 except (asyncio.CancelledError, TimeoutError):
-                    self.stop(driver)
+                    if begun is not None:
+                        self.stop(begun)
                     raise
                 finally:
                     if of_agent and not connection.invalidated:
@@ -172,18 +173,18 @@ class Database:
         except (asyncio.CancelledError, TimeoutError) as error:
             if isinstance(error, TimeoutError):
                 late = refusals.LATE.format(seconds=self.seconds)
-                raise ToolError(late if driver is not None else refusals.UNREACHABLE) from error
+                raise ToolError(late if began else refusals.UNREACHABLE) from error
             raise
         except (SQLAlchemyError, OSError) as error:
             raise refusals.sentence(error, self.seconds) from error
 
-    def stop(self, driver: Any) -> None:
+    def stop(self, begun: Any) -> None:
         """End in the background what the server still does for a call."""
 
         async def stopped() -> None:
             with suppress(SQLAlchemyError, OSError, TimeoutError):
                 async with asyncio.timeout(KILLING):
-                    await self.engine.stop(driver)
+                    await self.engine.stop(begun)
 
         task = asyncio.create_task(stopped())
         self._stopping.add(task)

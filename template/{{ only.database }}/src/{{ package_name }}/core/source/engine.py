@@ -79,12 +79,15 @@ class Engine:
     def close(self) -> None:
         """After the last one."""
 
-    async def begin(self, connection: AsyncConnection, seconds: int, of_agent: bool) -> None:
-        """Start a read-only transaction, in which each statement ends on the server after so many seconds."""
+    async def begin(self, connection: AsyncConnection, seconds: int, of_agent: bool) -> Any:
+        """Start a read-only transaction, in which each statement ends on the server after so many seconds.
+
+        Returns what `stop` needs.
+        """
         raise NotImplementedError
 
-    async def stop(self, driver: Any) -> None:
-        """End on the server what a connection still does for a call that was cancelled."""
+    async def stop(self, begun: Any) -> None:
+        """End on the server what is still done for a call that was cancelled."""
 
     async def faults(self, connection: AsyncConnection) -> list[Fault]:
         """What the role may do besides reading."""

@@ -73,13 +73,15 @@ class MariaDB(Engine):
             pool_pre_ping=True,
         )
 
-    async def begin(self, connection: AsyncConnection, seconds: int, of_agent: bool) -> None:
+    async def begin(self, connection: AsyncConnection, seconds: int, of_agent: bool) -> Any:
         await connection.exec_driver_sql("START TRANSACTION READ ONLY")
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        return int(driver.thread_id())
 
-    async def stop(self, driver: Any) -> None:
+    async def stop(self, begun: Any) -> None:
         # asyncmy leaves the statement running. The pool may have no connection left for this.
         async with self.lone.connect() as connection:
-            await connection.exec_driver_sql(f"KILL {int(driver.thread_id())}")
+            await connection.exec_driver_sql(f"KILL {begun}")
 
     async def faults(self, connection: AsyncConnection) -> list[Fault]:
         faults = []

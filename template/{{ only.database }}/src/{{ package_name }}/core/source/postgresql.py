@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import SplitResult
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Double, Text, bindparam, cast, func
+from sqlalchemy import ColumnElement, Double, NullPool, Text, bindparam, cast, func
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import UserDefinedType
 
@@ -73,9 +73,8 @@ class PostgreSQL(Engine):
         self.bare: dict[str, str] = {}  # the type of a column without its length, by the type with it
 
     def open(self, url: SplitResult, tls: ssl.SSLContext | None, seconds: int) -> AsyncEngine:
-        return create_async_engine(
-            address("postgresql+asyncpg", url),
-            connect_args={
+        options: dict[str, Any] = {
+            "connect_args": {
                 "timeout": CONNECT,
                 "ssl": tls or False,
                 # A pooler such as PgBouncer gives each transaction another session, where names could be taken.
@@ -83,15 +82,16 @@ class PostgreSQL(Engine):
                 "prepared_statement_cache_size": 0,
                 "prepared_statement_name_func": lambda: f"connector_{uuid4().hex}",
             },
-            execution_options={"postgresql_readonly": True},
-            hide_parameters=True,
-            pool_size=APART,
-            max_overflow=0,
-            pool_timeout=CONNECT,
-            pool_pre_ping=True,
+            "execution_options": {"postgresql_readonly": True},
+            "hide_parameters": True,
+        }
+        at = address("postgresql+asyncpg", url)
+        self.lone = create_async_engine(at, poolclass=NullPool, **options)
+        return create_async_engine(
+            at, pool_size=APART, max_overflow=0, pool_timeout=CONNECT, pool_pre_ping=True, **options
         )
 
-    async def begin(self, connection: AsyncConnection, seconds: int, of_agent: bool) -> None:
+    async def begin(self, connection: AsyncConnection, seconds: int, of_agent: bool) -> Any:
         # For this transaction alone, because of poolers. The last two keep the order of a table without a key.
         settings = {
             "statement_timeout": f"{seconds}s",
@@ -101,7 +101,19 @@ class PostgreSQL(Engine):
             "max_parallel_workers_per_gather": "0",
         }
         calls = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
-        await connection.exec_driver_sql(f"SELECT {calls}")
+        asked = f"SELECT pg_backend_pid(), extract(epoch FROM now())::text, {calls}"  # noqa: S608 - nothing from outside
+        [(process, since, *_)] = await rows(connection, asked)
+        return process, since
+
+    async def stop(self, begun: Any) -> None:
+        # asyncpg asks the server for this, too, but gives up where a task is cancelled more than once, as anyio does.
+        process, since = begun
+        async with self.lone.connect() as connection:
+            await connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE pid = $1 AND extract(epoch FROM xact_start)::text = $2",
+                (process, since),
+            )
 
     async def faults(self, connection: AsyncConnection) -> list[Fault]:
         faults = []

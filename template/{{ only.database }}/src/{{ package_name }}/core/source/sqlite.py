@@ -115,7 +115,7 @@ class SQLite(Engine):
     def restrict(self, tables: Mapping[tuple[str, str], Table]) -> None:
         self.listed = {t.name.lower(): frozenset(map(str.lower, t.columns)) for t in tables.values()}
 
-    async def begin(self, connection: AsyncConnection, seconds: int, of_agent: bool) -> None:
+    async def begin(self, connection: AsyncConnection, seconds: int, of_agent: bool) -> Any:
         state: State = (await connection.get_raw_connection()).info["state"]
         state.until, state.of_agent = time.monotonic() + seconds, of_agent
         if of_agent:
