@@ -102,16 +102,13 @@ INJECTED = [
 def test_no_argument_of_a_search_becomes_sql(request: pytest.FixtureRequest, engine: str, connector: Running) -> None:
     there = request.getfixturevalue(engine)
     before = state(engine, there)
-    for text in INJECTED:
-        for column in ("id", "name"):
-            calls: list[dict[str, Any]] = [
-                {"filters": [{"column": column, "operator": operator, "value": text, "values": [text]}]}
-                for operator in ("=", "!=", "<", ">=", "in", "contains", "starts")
-            ]
-            for arguments in calls:
-                refused, said = call(connector, "search_rows", table="customers", **arguments)
-                assert refused or '"rows":' in said
-                assert not [secret for secret in SECRETS if secret in said]
+    operators = ["=", "!=", "<", ">=", "in", "contains", "starts"]
+    for n, text in enumerate(INJECTED):
+        for m, operator in enumerate(operators):
+            filters = [{"column": ("id", "name")[(n + m) % 2], "operator": operator, "value": text, "values": [text]}]
+            refused, said = call(connector, "search_rows", table="customers", filters=filters)
+            assert refused or '"rows":' in said
+            assert not [secret for secret in SECRETS if secret in said]
         for arguments in (
             {"table": text},
             {"table": "customers", "columns": [text]},

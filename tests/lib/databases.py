@@ -51,7 +51,8 @@ class Server:
             ]
             command += ["-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-f", "-"]
         else:
-            command = ["mariadb", "--no-defaults", f"--socket={self.folder}/socket", "-uroot", "-N", "-B", database]
+            command = ["mariadb", "--no-defaults", f"--socket={self.folder}/socket", "-uroot", "-N", "-B"]
+            command += ["--default-character-set=utf8mb4", database]
         done = subprocess.run(
             command, input=sql, capture_output=True, text=True, env={**os.environ, "PGPASSWORD": PASSWORD}
         )

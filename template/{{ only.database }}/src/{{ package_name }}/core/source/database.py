@@ -153,11 +153,10 @@ class Database:
             ToolError: In words for an agent: the database refuses a statement, does not answer, or takes too long.
         """
         await self.usable()
-        began = False
-        begun: Any = None
+        connected, begun = False, None
         try:
             async with self.pool.connect() as connection:
-                began = True
+                connected = True
                 try:
                     # The server ends each statement earlier. This is for a server that is gone.
                     async with asyncio.timeout(2 * self.seconds + 5):
@@ -170,11 +169,9 @@ class Database:
                 finally:
                     if of_agent and not connection.invalidated:
                         await connection.invalidate()
-        except (asyncio.CancelledError, TimeoutError) as error:
-            if isinstance(error, TimeoutError):
-                late = refusals.LATE.format(seconds=self.seconds)
-                raise ToolError(late if began else refusals.UNREACHABLE) from error
-            raise
+        except TimeoutError as error:
+            late = refusals.LATE.format(seconds=self.seconds)
+            raise ToolError(late if connected else refusals.UNREACHABLE) from error
         except (SQLAlchemyError, OSError) as error:
             raise refusals.sentence(error, self.seconds) from error
 

@@ -97,8 +97,8 @@ def sentence(error: SQLAlchemyError | OSError, seconds: int) -> ToolError:
 
 def failed(error: BaseException) -> None:
     """Log one warning for a database that does not answer, and note the cause for the request's line."""
-    original = error.orig if isinstance(error, DBAPIError) else error
-    cause = type(original).__name__
+    original: Any = error.orig if isinstance(error, DBAPIError) else error
+    cause = type(original.__cause__ or original).__name__  # the driver's own, below that of SQLAlchemy
     note(upstream=cause)
     logger.warning("the database does not answer: cause=%s (%s)", cause, reason(error))
 

@@ -6,6 +6,7 @@ import sqlite3
 import ssl
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -67,7 +68,7 @@ class SQLite(Engine):
         )
         event.listen(engine.sync_engine, "connect", self.bound)
         # Before the connection of a cancelled call is closed, which waits for the end of its statement.
-        event.listen(engine.sync_engine.pool, "invalidate", lambda connection, *_: raw(connection).interrupt())
+        event.listen(engine.sync_engine.pool, "invalidate", interrupted)
         if not self.sample:
             event.listen(engine.sync_engine, "do_connect", partial(seen, Path(file(url))))
         return engine
@@ -188,6 +189,11 @@ def raw(connection: Any) -> sqlite3.Connection:
     """SQLite's own connection, which aiosqlite does not publish: it may be used in any thread while no other does."""
     own: sqlite3.Connection = connection.driver_connection._conn
     return own
+
+
+def interrupted(connection: Any, *_: object) -> None:
+    with suppress(ValueError):  # it is closed
+        raw(connection).interrupt()
 
 
 def seen(file: Path, *_: object) -> None:
