@@ -116,9 +116,9 @@ class Database:
             logger.error("%s.", error)
             return "role"
         except ToolError as error:
-            return type(error.__cause__ or error).__name__
+            return refusals.cause(error.__cause__ or error)
         except (SQLAlchemyError, OSError) as error:
-            return type(getattr(error, "orig", None) or error).__name__
+            return refusals.cause(error)
         return None
 
     # --------------------------------------------------------------------------------------- for tools

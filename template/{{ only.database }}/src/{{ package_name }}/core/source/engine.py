@@ -42,7 +42,7 @@ class Table:
     view: bool = False
     comment: str = ""
     columns: Mapping[str, Column] = field(default_factory=dict)
-    key: tuple[str, ...] = ()  # the columns that tell rows apart; without one, pages are counted
+    key: tuple[str, ...] = ()  # the columns that identify a row; without any, rows are counted
     whole: bool = True  # all of its columns
 
     def narrowed(self, names: Iterable[str]) -> "Table":
@@ -90,7 +90,7 @@ class Engine:
         """End on the server what is still done for a call that was cancelled."""
 
     async def faults(self, connection: AsyncConnection) -> list[Fault]:
-        """What the role may do besides reading."""
+        """What the role may do in addition to reading."""
         return []
 
     def new_role(self, tables: Sequence[Table]) -> list[str]:

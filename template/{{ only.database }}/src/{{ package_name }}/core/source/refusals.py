@@ -97,10 +97,14 @@ def sentence(error: SQLAlchemyError | OSError, seconds: int) -> ToolError:
 
 def failed(error: BaseException) -> None:
     """Log one warning for a database that does not answer, and note the cause for the request's line."""
+    note(upstream=cause(error))
+    logger.warning("the database does not answer: cause=%s (%s)", cause(error), reason(error))
+
+
+def cause(error: BaseException) -> str:
+    """The name of the driver's exception, which lies below that of SQLAlchemy."""
     original: Any = error.orig if isinstance(error, DBAPIError) else error
-    cause = type(original.__cause__ or original).__name__  # the driver's own, below that of SQLAlchemy
-    note(upstream=cause)
-    logger.warning("the database does not answer: cause=%s (%s)", cause, reason(error))
+    return type(original.__cause__ or original).__name__
 
 
 def reason(error: BaseException) -> str:

@@ -100,7 +100,7 @@ async def query(
         cut = ", ".join(engine.cut(name, type, CELL) for name, type, *_ in described)
         done = await connection.exec_driver_sql(engine.single(f"SELECT {cut} {inside} LIMIT {ROWS + 1}"))
         rows = done.fetchmany(ROWS + 1)
-    shown = [name.removesuffix(END) for name in names]  # SQLite takes a name from the text, if there is none
+    shown = [name.removesuffix(END) for name in names]  # SQLite names a column after its text
     found = [{name: cell(value, CELL) for name, value in zip(shown, row, strict=True)} for row in rows[:ROWS]]
     taken = fitting(found, db.max_result - NOTE)
     more = (
