@@ -144,8 +144,6 @@ TYPES = {
     },
 }
 BEFORE = {"postgresql": "CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE DOMAIN positive AS int CHECK (VALUE > 0);"}
-NOT_EQUAL = {("postgresql", "numeric")}  # 1e-20 is shown with all of its digits
-APPROXIMATE = {"real", "float"}
 
 
 @every_engine
@@ -172,18 +170,17 @@ def test_each_type_can_be_sorted_by_and_found_by_what_is_shown(
         assert len(shown) == 4
         for n, type in enumerate(types):
             name = f"c{n}"
-            for descending in (False, True):
-                by: dict[str, Any] = {"order": name, "descending": descending, "limit": 1 + descending}
-                found = [row["id"] for page in pages(connector, "types", **by) for row in page]
-                assert sorted(found) == [0, 1, 2, 3], (type, found)
-                assert found[-1] == 3, type
-                assert abs(found.index(1) - found.index(2)) == 1, type
+            by: dict[str, Any] = {"order": name, "descending": bool(n % 2), "limit": 1}
+            found = [row["id"] for page in pages(connector, "types", **by) for row in page]
+            assert sorted(found) == [0, 1, 2, 3], (type, found)
+            assert found[-1] == 3, type
+            assert abs(found.index(1) - found.index(2)) == 1, type
             for identity, same in ((0, {0}), (1, {1, 2})):
                 value = shown[identity][name]
-                for condition in ({"value": value}, {"operator": "in", "values": [value]}):
-                    filters = [{"column": name, **condition}]
-                    rows_found = got(connector, "search_rows", table="types", filters=filters)["rows"]
-                    assert {row["id"] for row in rows_found} == same, (type, value, rows_found)
+                condition = {"operator": "in", "values": [value]} if identity else {"value": value}
+                filters = [{"column": name, **condition}]
+                rows_found = got(connector, "search_rows", table="types", filters=filters)["rows"]
+                assert {row["id"] for row in rows_found} == same, (type, value, rows_found)
 
 
 # ------------------------------------------------------------------------------------------------------- sizes
