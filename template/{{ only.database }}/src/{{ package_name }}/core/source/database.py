@@ -40,6 +40,7 @@ class Database:
         self.tables: Mapping[str, Table] = {}  # by the name that tools use
         self.default = ""  # the schema whose tables need no schema before their name
         self._known = False
+        self._refused = ""  # what the log has said already
         self._asking = asyncio.Lock()
         self._stopping: set[asyncio.Task[None]] = set()
 
@@ -109,16 +110,11 @@ class Database:
     async def why(self) -> str | None:
         """Why it cannot be used now, in a word, or None."""
         try:
-            await self.prepare()
             async with self.reading() as connection:
                 await connection.exec_driver_sql("SELECT 1")
-        except NotReady as error:
-            logger.error("%s.", error)
-            return "role"
         except ToolError as error:
-            return refusals.cause(error.__cause__ or error)
-        except (SQLAlchemyError, OSError) as error:
-            return refusals.cause(error)
+            cause = error.__cause__ or error
+            return "role" if isinstance(cause, NotReady) else refusals.cause(cause)
         return None
 
     # --------------------------------------------------------------------------------------- for tools
@@ -136,7 +132,9 @@ class Database:
         try:
             await self.prepare()
         except NotReady as error:
-            logger.error("%s.", error)
+            if str(error) != self._refused:
+                logger.error("%s.", error)
+            self._refused = str(error)
             raise ToolError(
                 "The database must not be used as it is set up. The maintainer finds why in the log."
             ) from error
