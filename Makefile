@@ -12,13 +12,13 @@ PYTEST = scratch=$$(sh tests/scratch.sh) && trap 'rm -rf "$$scratch"' EXIT INT T
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test peers targets pipelines updates image browser documents hundred bombs fuzz soak strangers bench lint figures locks locks-check fresh tags picture recording clean
+.PHONY: demo test peers targets pipelines updates image browser documents databases hundred bombs fuzz soak strangers bench lint figures locks locks-check fresh tags picture recording clean
 
 demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kinds of protocol version do.
 	@.venv/demo/bin/python -m tests.programs.demo
 
-test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders but those of the seven below, in under ten minutes.
-	$(PYTEST) -q -n 3 -m "not peers and not targets and not pipelines and not updates and not image and not browser and not documents"
+test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders but those of the eight below, in under ten minutes.
+	$(PYTEST) -q -n 3 -m "not peers and not targets and not pipelines and not updates and not image and not browser and not documents and not databases"
 
 peers: $(ENV) $(PEERS) ## OAuth clients, identity providers, Prometheus and suites of others with connectors, and replicas.
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { [ -x /usr/bin/glewlwyd ] && [ -x /usr/bin/prometheus ] && [ -x /usr/bin/jq ]; }; then \
@@ -48,6 +48,13 @@ browser: $(ENV) $(PEERS) ## The logins that need Debian's Chromium, at /usr/bin/
 
 documents: $(ENV) $(DOCUMENTS) ## Tools from OpenAPI documents of others, type checked, called, and compared with the document.
 	$(PYTEST) -q -rs -n 2 -m documents
+
+databases: $(ENV) ## Connectors with servers of PostgreSQL and MariaDB; skipped with the reason where they are not installed.
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { ls /usr/lib/postgresql/*/bin/initdb && ls /usr/sbin/mariadbd; } >/dev/null 2>&1; then \
+	  mkdir -p /etc/postgresql-common/createcluster.d && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/none.conf; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends postgresql mariadb-server-core mariadb-client-core || true; \
+	fi # without a server of its own, which would listen at the usual port
+	$(PYTEST) -q -rs -m databases
 
 lint: $(ENV)
 	.venv/bin/ruff check .

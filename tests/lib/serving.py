@@ -83,6 +83,8 @@ def serving(
             chosen["API_KEYS_FILE"] = str(folder / "keys.jsonl")
         if answered["source"] in {"rest-api", "openapi"} and "UPSTREAM_URL" not in settings:
             chosen["UPSTREAM_URL"] = stack.enter_context(upstream(project, env)).origin
+        if answered["source"] == "database" and "DATABASE_URL" not in settings:
+            chosen["DATABASE_URL"] = "sqlite://sample"
         mode, issuer = answered["auth_mode"], ""
         if mode.startswith("oauth") and "OAUTH_ISSUER" not in settings:
             idp = stack.enter_context(identity_provider(opaque=mode == "oauth-introspection"))

@@ -95,7 +95,7 @@ ROW = {  # what a row must say, and what it may
             *("commands", "followed", "variables", "secrets", "dependencies", "needs", "checked_by", "fingerprinted"),
         },
     ),
-    "source": (set(), {"about", "upstream", "limits", "variables", "dependencies"}),
+    "source": (set(), {"about", "upstream", "reports", "called", "limits", "variables", "dependencies"}),
     "hosting": (
         {"tier", "pins", "traffic", "changed_keys", "before", "stores", "given", "log", "metrics"},
         {*("keeps", "sets", "key_command", "old_builder", "network", "variables", "mounts", "overwrites")},
@@ -142,6 +142,17 @@ def test_a_garbled_row_is_refused(question: str, change: Mapping[str, Any]) -> N
 def test_a_home_is_complete(target: str) -> None:
     assert {path.name for path in (homes.HOOKS / "targets" / target).iterdir()} == HOME
     assert (rendering.group(target) / "docs/deploy.md.jinja").is_file()
+
+
+@pytest.mark.parametrize("mode", ["none", "oauth-proxy"])
+def test_what_a_source_depends_on_comes_with_this_source_alone(rendered: Rendered, mode: str) -> None:
+    drivers = {"aiosqlite", "asyncmy", "asyncpg", "sqlalchemy"}
+    for source in rendering.choices("source"):
+        project = rendered({"auth_mode": mode, "hosting": "compose", "source": source, "ci": "none"})
+        lines = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+        named = {re.split(r"[^a-z0-9-]", line)[0] for line in lines}
+        assert named & drivers == (drivers if source == "database" else set())
+        assert all("," in line for line in lines), "each is bounded above"
 
 
 # ------------------------------------------------------------------------------------ what the files of a target hold

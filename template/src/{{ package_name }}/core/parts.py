@@ -1,6 +1,6 @@
 """What a connector is composed of: the interface of auth modes, and that of sources."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -80,6 +80,7 @@ class Source:
 
     opened: Running = nullcontext  # once; tools find what it yields as `ctx.request_context.lifespan_context`
     reports: Mapping[str, Report] = field(default_factory=dict)  # shown beside readiness, which they never change
+    withheld: Collection[Callable[..., Any]] = ()  # tools that these settings do not offer, even if they are registered
 
 
 class SourceKind(Protocol):

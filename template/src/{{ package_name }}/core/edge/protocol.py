@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from mcp.server import MCPServer
@@ -79,6 +79,11 @@ class Connector(MCPServer[Any]):
     """
 
     tool_timeout: float = 120.0  # seconds for a call of a tool that has no limit of its own
+    withheld: Collection[Callable[..., Any]] = ()  # functions that are not added as tools
+
+    def add_tool(self, fn: Callable[..., Any], *given: Any, **named: Any) -> None:
+        if fn not in self.withheld:
+            super().add_tool(fn, *given, **named)
 
     async def list_tools(self) -> list[Tool]:
         tools = await super().list_tools()
