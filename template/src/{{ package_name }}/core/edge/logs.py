@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import sys
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -68,6 +69,7 @@ TIGHT = 32  # of all fields but WHOLE, where a line would be too long
 WHOLE = {"id", "google_trace"}  # they find a line, and hold no signs beyond ASCII
 MAX_RECORD = 4_000  # characters of a message or a traceback
 MAX_LINE = 8_000  # bytes; container runtimes split lines at 16 KiB
+UNWRITABLE = (OSError, ValueError)  # the disk is full, or the stream is closed
 MARGIN = "\n  | "  # before each line of a traceback, so that text from a caller never begins a line
 
 PLAIN = re.compile(r"[\w./:@*+-]+", re.ASCII)
@@ -160,8 +162,13 @@ class Out(logging.StreamHandler[TextIO]):
         try:
             self.stream.write(line + "\n")
             self.stream.flush()
-        except (OSError, ValueError):
+        except UNWRITABLE:
             return
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Otherwise each line that cannot be written would be 30 on standard error, with its values as they came."""
+        if not isinstance(sys.exception(), UNWRITABLE):
+            super().handleError(record)
 
 
 def tell(level: int, fields: Mapping[str, Any]) -> None:
