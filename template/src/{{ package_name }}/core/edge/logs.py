@@ -165,7 +165,7 @@ class Out(logging.StreamHandler[TextIO]):
         except UNWRITABLE:
             return
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+    def handleError(self, record: logging.LogRecord) -> None:
         """Otherwise each line that cannot be written would be 30 on standard error, with its values as they came."""
         if not isinstance(sys.exception(), UNWRITABLE):
             super().handleError(record)
