@@ -105,6 +105,7 @@ PATHS = re.compile(
 PLATFORMS = {target: homes.expected(target)["words"] for target in TARGETS}  # that other targets' documents may not use
 WELL_KNOWN = {
     "INFO",  # the default of LOG_LEVEL
+    "OTEL_EXPORTER_OTLP_ENDPOINT",  # of OpenTelemetry
     "SSL_CERT_FILE",
     "GIT_SSL_CAINFO",
     "ALL_PROXY",
