@@ -26,7 +26,7 @@ MOST = {
     "api-key": (51, 5640),
     "oauth": (58, 6180),
     "oauth-introspection": (59, 6310),
-    "oauth-proxy": (63, 7230),
+    "oauth-proxy": (63, 7240),
 }
 ENTRIES = 8
 PLANTED = {"auth_mode": "oauth", "hosting": "compose", "source": "rest-api", "ci": "none"}
