@@ -22,6 +22,7 @@ def _isolated(tmp_path_factory: pytest.TempPathFactory) -> None:
             del os.environ[name]
     nowhere = tmp_path_factory.mktemp("settings")
     os.environ["COPIER_SETTINGS_PATH"] = str(nowhere / "copier.yml")
+    os.environ["COPIER_CACHE_DIR"] = str(nowhere / "mirrors")  # workers that refresh one mirror at once would fail
     os.environ["GIT_CONFIG_GLOBAL"] = str(nowhere / "gitconfig")
     os.environ["GIT_CONFIG_SYSTEM"] = os.devnull
     (nowhere / "copier.yml").write_text("{}\n")

@@ -321,7 +321,7 @@ def check_aws(project: Path) -> None:
     [container] = resources["Task"]["ContainerDefinitions"]
     assert container["ReadonlyRootFilesystem"] is True
     assert container["LinuxParameters"]["Capabilities"] == {"Drop": ["ALL"]}
-    assert ("State" in resources) == ("STATE_STORE_URL" in settings(project))
+    assert ("State" in resources) == (rendering.recorded(project)["auth_mode"] == "oauth-proxy")
     if "State" in resources:
         assert resources["State"]["TransitEncryptionEnabled"] is True
         [entry] = resources["StateGroup"]["SecurityGroupIngress"]
@@ -413,19 +413,22 @@ def test_a_secret_that_may_be_missing_does_not_keep_a_deployment_from_starting(r
     for mode, source in itertools.product(rendering.choices("auth_mode"), rendering.choices("source")):
         kubernetes, aws, azure = (rendered(answers(target, mode, source)) for target in FILES)
         [container] = one(overlays(kubernetes)["gateway"], "Deployment")["spec"]["template"]["spec"]["containers"]
-        [reference] = [v["valueFrom"]["secretKeyRef"] for v in container["env"] if v["name"] == "REQUEST_STATE_KEYS"]
-        assert reference == {"name": "connector", "key": "REQUEST_STATE_KEYS", "optional": True}
+        for name in ("REQUEST_STATE_KEYS", "LOG_SALT"):
+            [reference] = [v["valueFrom"]["secretKeyRef"] for v in container["env"] if v["name"] == name]
+            assert reference == {"name": "connector", "key": name, "optional": True}
 
         template = stack(aws)
-        assert template["Parameters"]["RequestStateKeys"]["Default"] == "no"
-        assert template["Conditions"] == {"HasRequestStateKeys": {"Equals": [{"Ref": "RequestStateKeys"}, "yes"]}}
+        may_be_missing = {"RequestStateKeys": "REQUEST_STATE_KEYS", "LogSalt": "LOG_SALT"}
+        assert {template["Parameters"][name]["Default"] for name in may_be_missing} == {"no"}
+        assert template["Conditions"] == {f"Has{name}": {"Equals": [{"Ref": name}, "yes"]} for name in may_be_missing}
         [container] = template["Resources"]["Task"]["Properties"]["ContainerDefinitions"]
         conditional = [secret["If"] for secret in container["Secrets"] if "If" in secret]
         assert [(condition, secret["Name"], other) for condition, secret, other in conditional] == [
-            ("HasRequestStateKeys", "REQUEST_STATE_KEYS", {"Ref": "AWS::NoValue"})
+            (f"Has{name}", variable, {"Ref": "AWS::NoValue"}) for name, variable in may_be_missing.items()
         ]
 
-        assert "request-state-keys" not in (azure / "containerapp.yaml").read_text()
+        for name in ("request-state-keys", "log-salt"):
+            assert name not in (azure / "containerapp.yaml").read_text()
 
 
 def test_the_lines_for_a_secret_that_may_be_missing_fit_azure(rendered: Rendered, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.targets
 
 FILES = {"github": ".github/workflows/update.yml", "gitlab": ".gitlab/update.yml"}
 BRANCH = "template-update"
+RELEASE = "src/acme_crm/core/release.py"  # says which release of the template a connector follows
 SCHEMA = ["check-jsonschema", "--builtin-schema"]
 # Each check: whose file, the file, the command that judges it, and an edit that it must reject.
 CHECKS = {
@@ -567,7 +568,7 @@ def test_an_update_that_goes_well(connector: Connector) -> None:
         "mypy ",
         "pytest ",
     ]
-    expected = {"docs/operate.md", "docs/deploy.md", "docs/update.md", ".copier-answers.yml", "uv.lock"}
+    expected = {"docs/operate.md", "docs/deploy.md", "docs/update.md", RELEASE, ".copier-answers.yml", "uv.lock"}
     assert set(git("diff", "--name-only", "--no-renames", "main", BRANCH, cwd=connector.origin).split()) == expected
 
 
@@ -1002,7 +1003,7 @@ def test_the_checks_hand_over_lock_files_and_text_alone(connector: Connector) ->
     assert outcome.status == 0, outcome.said
     assert_proposed(connector, outcome)
     assert "evil" not in outcome.body
-    expected = {"docs/operate.md", "docs/deploy.md", "docs/update.md", ".copier-answers.yml", "uv.lock"}
+    expected = {"docs/operate.md", "docs/deploy.md", "docs/update.md", RELEASE, ".copier-answers.yml", "uv.lock"}
     assert set(git("diff", "--name-only", "--no-renames", "main", BRANCH, cwd=connector.origin).split()) == expected
 
 
