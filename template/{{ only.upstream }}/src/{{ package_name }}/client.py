@@ -159,7 +159,7 @@ class Client:
             sent = httpx2.Headers(headers, encoding="utf-8")
             sent.update(as_given({**trace_headers(), **credentials}))
             try:
-                request = self._http.build_request(method, path, params=params, headers=sent, **body)
+                request = self._http.build_request(method, path, params=params or None, headers=sent, **body)
             except httpx2.InvalidURL:
                 request = None
             if request is None or len(request.url.raw_path) > MAX_URL:
