@@ -7,11 +7,11 @@ from pydantic import AfterValidator, SecretStr
 from ..fields import http_url
 
 
-def endpoint(value: str) -> str:
+def token_url(value: str) -> str:
     """A URL as it is written: a slash at its end counts."""
     http_url(value)
     return value
 
 
-Endpoint = Annotated[str, AfterValidator(endpoint)] | None
-ClientSecret = SecretStr | None
+TokenUrl = Annotated[str, AfterValidator(token_url)] | None
+UpstreamSecret = SecretStr | None
