@@ -64,6 +64,7 @@ class ClientCredentials(Renewed):
         began = time.monotonic()
         async with self._one:
             if self._failed > began:  # while this call waited
+                note(upstream="no_token")
                 raise UpstreamError(self._why)
             if time.monotonic() >= self._until:
                 try:
@@ -95,7 +96,7 @@ class ClientCredentials(Renewed):
         if (status := answer.status_code) >= 300:
             passing = status in LATER or status >= 500
             verb = "fails" if passing else "redirects" if status < 400 else "refuses"
-            code = f", {found['error']}" if found.get("error") in CODES else ""
+            code = "".join(f", {known}" for known in sorted(CODES) if known == found.get("error"))
             raise self._failure(f"its endpoint {verb} ({status}{code})", LATER_AGAIN if passing else OWNER)
         token, kind = found.get("access_token"), str(found.get("token_type", "bearer"))
         if not isinstance(token, str) or not TOKEN.fullmatch(token) or not kind.lower().startswith("bearer"):
