@@ -67,7 +67,7 @@ class Renewed(ABC):
         """The headers to send. `post(url, headers, form)` sends a form elsewhere, within the limits of this module.
 
         Raises:
-            UpstreamError: There is none.
+            UpstreamError: It cannot be had now.
         """
 
     @abstractmethod

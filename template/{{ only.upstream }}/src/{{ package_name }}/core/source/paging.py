@@ -118,7 +118,7 @@ def elsewhere(here: str, target: str, path: str) -> Path:
     try:
         url, known = httpx2.URL(here).join(target), httpx2.URL(here)
     except httpx2.InvalidURL:
-        raise Unusable("its next page is no URL", OWNER) from None
+        raise Unusable("its next page is not a URL", OWNER) from None
     if (url.scheme, url.host, url.port, url.userinfo) != (known.scheme, known.host, known.port, b""):
         raise Unusable("its next page is at another server", "The owner of this connector must check UPSTREAM_URL.")
     following = Path("{url}", {"url": str(url)})
@@ -141,5 +141,5 @@ def text(value: Any, name: str) -> str | None:
 def entries(value: Any, name: str) -> list[Any]:
     found = member_of(value, name) if name else value
     if not isinstance(found, list):
-        raise Unusable(f"it has no list {name}" if name else "it is no list", OWNER)
+        raise Unusable(f"it has no list {name}" if name else "it is not a list", OWNER)
     return found
