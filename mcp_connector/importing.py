@@ -100,7 +100,10 @@ def imported(given: argparse.Namespace) -> int:
     first = not known.path.exists()
     store(tools, done.files)
     if first:
-        tell.next_steps(document, given.document, str(answers["auth_mode"]), str(answers["command_name"]))
+        own = answers.get("upstream_identity") == "connector"
+        tell.next_steps(
+            document, given.document, "" if own else str(answers["auth_mode"]), str(answers["command_name"])
+        )
     return done.code
 
 

@@ -100,6 +100,9 @@ def security(document: Mapping[str, Json], mode: str) -> list[str]:
             continue
         elif scheme == "basic":
             lines, name = ["UPSTREAM_AUTH_VALUE=Basic BASE64_OF_USER:PASSWORD"], "Authorization"
+        elif url := token_url(found):
+            lines = [f"UPSTREAM_TOKEN_URL={url}", "UPSTREAM_CLIENT_ID=YOUR_ID", "UPSTREAM_CLIENT_SECRET=YOUR_SECRET"]
+            name = "Authorization"
         else:
             lines, name = ["UPSTREAM_AUTH_VALUE=Bearer YOUR_TOKEN"], "Authorization"
         if mode == "headers":
@@ -107,3 +110,11 @@ def security(document: Mapping[str, Json], mode: str) -> list[str]:
         if not set(lines) <= set(said):
             said += (["# or"] if said else []) + lines
     return said
+
+
+def token_url(scheme: Mapping[str, Json]) -> str | None:
+    """Where a program gets a token of its own, as the document says (OAuth 2 client credentials)."""
+    flows = scheme.get("flows")
+    flow = flows.get("clientCredentials") if isinstance(flows, dict) else None
+    url = str(flow.get("tokenUrl", "")) if isinstance(flow, dict) else ""
+    return shown(url, 200) if is_url(url) else None

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pytest
@@ -141,13 +142,24 @@ def test_everything_that_is_said_fits_80_columns(project: Path, tmp_path: Path) 
         ({"type": "http", "scheme": "bearer"}, "none", "UPSTREAM_AUTH_VALUE=Bearer YOUR_TOKEN"),
         ({"type": "http", "scheme": "basic"}, "none", "UPSTREAM_AUTH_VALUE=Basic BASE64_OF_USER:PASSWORD"),
         ({"type": "oauth2", "flows": {}}, "none", "UPSTREAM_AUTH_VALUE=Bearer YOUR_TOKEN"),
+        (
+            {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": "https://login.example.com/token"}}},
+            "none",
+            "UPSTREAM_TOKEN_URL=https://login.example.com/token UPSTREAM_CLIENT_ID=YOUR_ID",
+        ),
+        ({"type": "oauth2", "flows": {"clientCredentials": []}}, "none", "UPSTREAM_AUTH_VALUE=Bearer YOUR_TOKEN"),
         ({"type": "apiKey", "in": "header", "name": "X-Key"}, "none", "UPSTREAM_AUTH_HEADER=X-Key"),
         ({"type": "apiKey", "in": "query", "name": "key"}, "none", "the connector sends headers only"),
         ({"type": "apiKey", "in": "header", "name": "X-Key"}, "headers", "# Callers send X-Key"),
+        (
+            {"type": "apiKey", "in": "header", "name": "X-Key"},
+            "headers\nupstream_identity: connector",
+            "UPSTREAM_AUTH_HEADER=X-Key",
+        ),
     ],
 )
 def test_what_the_api_asks_of_callers_is_said(
-    project: Path, tmp_path: Path, scheme: dict[str, str], mode: str, said: str
+    project: Path, tmp_path: Path, scheme: dict[str, Any], mode: str, said: str
 ) -> None:
     answers = project / ".copier-answers.yml"
     answers.write_text(answers.read_text().replace("auth_mode: none", f"auth_mode: {mode}"))

@@ -29,6 +29,7 @@ ASKED = {
     "identity_provider": "Where do they log in? (OAuth)",
     "hosting": "Where does it run?",
     "source": "What does it connect to?",
+    "upstream_identity": "Whose credential? (headers)",
     "ci": "Who checks each change?",
     "observability": "What watches it?",
 }

@@ -137,11 +137,14 @@ def test_every_question_can_be_read_to_its_end(
             *follow,
             "hosting",
             "source",
+            *(["upstream_identity"] if mode == "headers" else []),
             "ci",
             "observability",
         ]:
             asked(shown, question)
             chosen = DOWN * rendering.choices("auth_mode").index(mode) if question == "auth_mode" else ""
+            if (question, mode) == ("source", "headers"):
+                chosen = DOWN * rendering.choices("source").index("rest-api")
             shown.press({"project_name": "Acme CRM"}.get(question, chosen) + "\r")
         shown.wait("Next:")
         assert shown.ends() == 0

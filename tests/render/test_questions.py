@@ -372,7 +372,18 @@ def test_a_value_that_is_no_choice_is_refused_with_the_choices(ask: Ask, questio
 
 def test_exactly_the_questions_are_recorded_and_nothing_computed(ask: Ask) -> None:
     computed = {name for name, question in rendering.questions().items() if question.get("when") is False}
-    assert ask(auth_mode="headers").keys() == rendering.questions().keys() - computed - {"identity_provider"}
+    recorded = ask(auth_mode="headers", source="rest-api").keys()
+    assert recorded == rendering.questions().keys() - computed - {"identity_provider"}
+
+
+@pytest.mark.parametrize("source", ["rest-api", "openapi"])
+def test_whose_credential_an_api_gets_is_a_question_only_where_callers_send_one(ask: Ask, source: str) -> None:
+    assert ask(auth_mode="headers", source=source)["upstream_identity"] == "caller"
+    assert ask(auth_mode="headers", source=source, upstream_identity="connector")["upstream_identity"] == "connector"
+    for mode in rendering.choices("auth_mode"):
+        for other in rendering.choices("source"):
+            if mode != "headers" or other not in {"rest-api", "openapi"}:
+                assert "upstream_identity" not in ask(auth_mode=mode, source=other)
 
 
 # ----------------------------------------------------------------------------------------- from the command line
@@ -430,7 +441,8 @@ def test_the_names_that_may_be_given_are_the_questions() -> None:
             (
                 name,
                 f'"{shown}"; choose from project_name, project_description, auth_mode, headers_names, '
-                "identity_provider, hosting, source, ci, observability, package_name, image_name, command_name.",
+                "identity_provider, hosting, source, upstream_identity, ci, observability, package_name, image_name, "
+                "command_name.",
             )
             for name, shown in [
                 ("only", "only"),  # computed, which nobody may give
@@ -538,6 +550,8 @@ def test_a_person_answers_with_keys_and_corrects_a_bad_name(terminal: "pexpect.s
     terminal.send("\r")
     terminal.expect("What does it call?")
     terminal.send(DOWN + "\r")
+    terminal.expect("Whose credential does the API get?")
+    terminal.send("\r")
     terminal.expect("Which CI system checks each change?")
     terminal.send("\r")
     terminal.expect("What watches it?")
@@ -553,6 +567,7 @@ def test_a_person_answers_with_keys_and_corrects_a_bad_name(terminal: "pexpect.s
         "headers_names": "X-Token, X-Tenant",
         "hosting": "compose",
         "source": "rest-api",
+        "upstream_identity": "caller",
         "ci": "github",
         "observability": "none",
         "package_name": "cafe_sok",

@@ -3,8 +3,9 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
@@ -17,14 +18,15 @@ from pydantic import TypeAdapter, ValidationError
 from .core.edge.protocol import problem
 from .core.source.answer import LARGE, Unusable, json_of
 from .core.source.refusals import DOUBT, LATER, reason, sentence, wait
-from .core.source.report import Path, attempted, trace_headers, upstream_failed, upstream_unusable
+from .core.source.report import Path, attempted, trace_headers, upstream_crowded, upstream_failed, upstream_unusable
 from .settings import Settings
 
 TIMEOUT = httpx2.Timeout(15.0, connect=5.0)  # seconds without a byte
 DEADLINE = 15.0  # seconds for each attempt, so that an answer that trickles ends too
 RETRIED = 8.0  # seconds in which another attempt may begin: with a last wait and attempt, a call ends within 28
-# More connections than CALLS_AT_ONCE lets one caller use, so that slow calls of one stop nobody else.
-LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=20)
+KEPT = 20  # connections that stay open while nothing is asked
+SPARE = 4  # connections beside UPSTREAM_AT_ONCE: for the health check, and for what renews a credential
+TURN = 15.0  # seconds that a request waits while UPSTREAM_AT_ONCE others are answered
 UNPROXIED = ("all://*localhost", "all://127.0.0.0/8", "all://[::1]")  # this machine, whatever HTTP_PROXY says
 ATTEMPTS = 3
 LONGEST_WAIT = 5.0  # seconds between two attempts; an API that asks for more is not asked again
@@ -48,12 +50,35 @@ class Answer(NamedTuple):
     status: int
     headers: httpx2.Headers
     content: bytes
+    url: str = ""  # that was asked
+
+
+Post = Callable[[str, Mapping[str, str], Mapping[str, str]], Awaitable[tuple[httpx2.Response, bytes]]]
+
+
+class Renewed(ABC):
+    """A credential that ends, such as a token. It is for the client of this module alone, which renews it."""
+
+    def __call__(self) -> Mapping[str, str]:
+        raise UpstreamError("The owner of this connector must derive Upstream from Client, which renews credentials.")
+
+    @abstractmethod
+    async def current(self, post: Post) -> Mapping[str, str]:
+        """The headers to send. `post(url, headers, form)` sends a form elsewhere, within the limits of this module.
+
+        Raises:
+            UpstreamError: It cannot be had now.
+        """
+
+    @abstractmethod
+    def refused(self, headers: Mapping[str, str]) -> bool:
+        """The API answered these with a 401. Whether others can be had now."""
 
 
 class Client:
-    """The upstream API, called with `credentials()`: the caller's own or the connector's, never both.
+    """The upstream API, called with `credentials`: the caller's own or the connector's, never both.
 
-    Where they are the caller's, `credentials` raises a LookupError while nobody calls. `transport` replaces the
+    Where they are the caller's, `credentials()` raises a LookupError while nobody calls. `transport` replaces the
     network. Without it, HTTPS_PROXY, HTTP_PROXY and NO_PROXY apply, but never to this machine.
     """
 
@@ -65,11 +90,12 @@ class Client:
     ) -> None:
         self.max_result = settings.max_result  # bytes of a result that is made of answers
         self._credentials, self._health_path = credentials, settings.upstream_health_path
+        self._turns = asyncio.Semaphore(settings.upstream_at_once)
         self._http = httpx2.AsyncClient(
             base_url=settings.upstream_url,
             headers={"Accept": "application/json"},
             timeout=TIMEOUT,
-            limits=LIMITS,
+            limits=httpx2.Limits(max_connections=settings.upstream_at_once + SPARE, max_keepalive_connections=KEPT),
             transport=transport,
             mounts=dict.fromkeys(UNPROXIED),
             follow_redirects=False,  # a redirect would carry credentials elsewhere
@@ -87,9 +113,11 @@ class Client:
         began = time.monotonic()
         cause: int | Exception
         try:
-            credentials = self._credentials()
+            credentials = await self._current()
         except LookupError:
             credentials = {}
+        except UpstreamError:  # which is told
+            return False
         refused = {401, 403} if credentials else set()
         try:
             async with (
@@ -102,7 +130,7 @@ class Client:
         if isinstance(cause, int) and cause < 500 and cause not in refused:
             return True
         upstream_failed("GET", self._http.base_url.host, self._health_path, cause, time.monotonic() - began)
-        return False
+        return cause == 401 and self._renews(credentials) and await self.reachable()
 
     async def request(
         self, method: str, path: str, params: Mapping[str, Any] | None = None, body: object = None
@@ -125,23 +153,54 @@ class Client:
         Raises:
             UpstreamError: There is no answer, or the API refuses the request.
         """
-        credentials = self._credentials()
-        sent = httpx2.Headers(headers, encoding="utf-8")
-        sent.update(as_given({**trace_headers(), **credentials}))
-        try:
-            request = self._http.build_request(method, path, params=params, headers=sent, **body)
-        except httpx2.InvalidURL:
-            request = None
-        if request is None or len(request.url.raw_path) > MAX_URL:
-            raise UpstreamError("This is too long to ask for. Use a shorter id or query.")
         repeatable = method in IDEMPOTENT
-        with usable(method):
-            answer, content = await self._attempts(request, path, repeatable)
-        if answer.status_code < 300:
-            return Answer(answer.status_code, answer.headers, content)
+        for last in (False, True):
+            credentials = await self._current()
+            sent = httpx2.Headers(headers, encoding="utf-8")
+            sent.update(as_given({**trace_headers(), **credentials}))
+            try:
+                request = self._http.build_request(method, path, params=params or None, headers=sent, **body)
+            except httpx2.InvalidURL:
+                request = None
+            if request is None or len(request.url.raw_path) > MAX_URL:
+                raise UpstreamError("This is too long to ask for. Use a shorter id or query.")
+            async with self._turn():
+                with usable(method):
+                    answer, content = await self._attempts(request, path, repeatable)
+            if answer.status_code < 300:
+                return Answer(answer.status_code, answer.headers, content, str(request.url))
+            if last or answer.status_code != 401 or not self._renews(credentials):
+                break
         secrets = {word for value in credentials.values() for word in value.split() if len(word) > 3}
         said = reason(answer.headers, content, secrets)
         raise UpstreamError(sentence(path, answer.status_code, answer.headers, said, repeatable))
+
+    async def _current(self) -> Mapping[str, str]:
+        given = self._credentials
+        return await given.current(self._post) if isinstance(given, Renewed) else given()
+
+    def _renews(self, refused: Mapping[str, str]) -> bool:
+        return isinstance(self._credentials, Renewed) and self._credentials.refused(refused)
+
+    async def _post(
+        self, url: str, headers: Mapping[str, str], form: Mapping[str, str]
+    ) -> tuple[httpx2.Response, bytes]:
+        request = self._http.build_request("POST", url, headers=headers, data=form)
+        return await self._attempts(request, request.url.path, repeatable=True)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One of the UPSTREAM_AT_ONCE requests that the API may answer at the same time."""
+        try:
+            async with asyncio.timeout(TURN):
+                await self._turns.acquire()
+        except TimeoutError:
+            upstream_crowded(TURN)
+            raise UpstreamError("Too many other requests wait for the upstream API. Try again in a minute.") from None
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     async def _attempts(self, request: httpx2.Request, path: str, repeatable: bool) -> tuple[httpx2.Response, bytes]:
         """The last answer of up to ATTEMPTS, in RETRIED seconds."""

@@ -12,6 +12,7 @@ from mcp_types import BlobResourceContents, EmbeddedResource, ImageContent, Text
 
 from ...client import Answer, read
 from .answer import LARGE, compact, decoded
+from .paging import next_link
 
 MAX_FILE = 256 * 1024  # bytes of a file that is handed over whole
 MAX_TEXT = 2_000  # characters of a text in a result that is cut
@@ -51,11 +52,8 @@ def binary(kind: str, content: bytes) -> Content:
 
 def next_page(link: str) -> str:
     """The arguments of `rel="next"` in a Link header (RFC 8288), by the names that imported tools give parameters."""
-    for target, rest in re.findall(r"<([^<>]*)>([^<>]*)", link):
-        if re.search(r"""\brel\s*=\s*["']?(?:[^"',;]* )?next\b""", rest, re.IGNORECASE):
-            pairs = dict(parse_qsl(urlsplit(target).query))
-            return ", ".join(f"{label(name)}={value}" for name, value in list(pairs.items())[:20])[:MAX_TEXT]
-    return ""
+    pairs = dict(parse_qsl(urlsplit(next_link(link) or "").query))
+    return ", ".join(f"{label(name)}={value}" for name, value in list(pairs.items())[:20])[:MAX_TEXT]
 
 
 def label(name: str) -> str:

@@ -31,6 +31,7 @@ def connect(settings: Settings, transport: httpx2.AsyncBaseTransport | None = No
 
 
 def check(settings: Settings) -> None:
+    credential(settings)
     if settings.upstream_url != api.URL:
         outbound.prepare()
 

@@ -106,6 +106,12 @@ def upstream_unusable(why: str) -> None:
     logger.warning("the answer cannot be used: %s", why)
 
 
+def upstream_crowded(seconds: float) -> None:
+    """One warning for a request that was never sent."""
+    note(upstream="crowded")
+    logger.warning("a request waited %s seconds and was not sent: as many as UPSTREAM_AT_ONCE are answered", seconds)
+
+
 def reason(error: BaseException) -> str:
     """The exception and the operating system's error: `ConnectError (Name or service not known)`."""
     name, inner = type(error).__name__, error.__cause__ or error.__context__
@@ -120,6 +126,8 @@ def failure(cause: int | str) -> str:
     """What the API does, by its status or the exception."""
     if cause in (401, 403):
         return f"refuses the credential ({cause})"
+    if cause == "no_token":
+        return "was not asked, because there is no token for it"
     return f"answers with {cause}" if isinstance(cause, int) else f"does not answer: {cause}"
 
 
