@@ -5,7 +5,7 @@ import argparse
 from ... import extend
 from ..auth import mode
 from ..release import versions
-from . import dev, fingerprint, settings, smoke
+from . import dev, fingerprint, settings, smoke, tools
 from .environment import COMMAND
 from .serve import serve
 
@@ -21,5 +21,6 @@ def main() -> None:
     fingerprint.add_to(commands)
     extend.add_commands(commands)
     settings.add_to(commands)
+    tools.add_to(commands)
     arguments = parser.parse_args()
     arguments.run(arguments)

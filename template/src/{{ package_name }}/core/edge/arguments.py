@@ -13,10 +13,10 @@ from pydantic_core import ErrorDetails
 
 from .limits import Refused, measure
 
-
 # What clients add to the arguments: n8n all of these or the first alone, Cursor one where a tool has none.
 N8N = ("toolCallId", "sessionId", "action", "chatInput", "tool")
 CURSOR = "random_string"
+
 
 class Arguments(FuncMetadata):
     """The SDK's reader of arguments, with five differences.
@@ -65,7 +65,7 @@ def lenient(reader: FuncMetadata, schema: dict[str, Any]) -> Arguments:
 
 def of_clients(arguments: dict[str, Any], schema: dict[str, Any]) -> set[str]:
     """Names of arguments that a client added for itself. A tool's own names cannot begin with an underscore."""
-    strange = arguments.keys() - schema.get("properties", {}).keys()
+    strange: set[str] = arguments.keys() - schema.get("properties", {}).keys()
     added = {name for name in strange if name.startswith("_")} | strange & {CURSOR}
     return added | strange & set(N8N) if strange & set(N8N[:2]) else added
 
