@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
+from mimetypes import guess_type
 from typing import Any
 
 from mcp.server import MCPServer
@@ -22,7 +23,7 @@ from mcp.server.mcpserver.exceptions import (
 )
 from mcp.server.request_state import RequestStateSecurity
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, GetPromptResult, InputRequiredResult, Tool, ToolAnnotations
+from mcp_types import CallToolResult, GetPromptResult, Icon, InputRequiredResult, Tool, ToolAnnotations
 from pydantic import AnyUrl, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -202,6 +203,11 @@ def problem(found: ErrorDetails, whole: str = "the arguments") -> str:
         return f"{where}: {context.get('error', 'is not valid')}"[:300]
     words = WORDS.get(found["type"], "does not match the input schema")
     return f"{where} {words.format_map({name: str(value)[:200] for name, value in context.items()})}"
+
+
+def icons(urls: Iterable[str]) -> list[Icon] | None:
+    """Icons as clients get them, or None: without one, a client may show its own."""
+    return [Icon(src=url, mime_type=guess_type(url)[0]) for url in urls] or None
 
 
 def limit_messages(server: MCPServer[Any]) -> None:
