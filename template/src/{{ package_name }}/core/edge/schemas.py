@@ -26,6 +26,8 @@ def plain(schema: Mapping[str, Any], *, of_result: bool = False) -> dict[str, An
     out.
     """
     found: dict[str, Any] = walked(schema, schema.get("$defs", {}), (), of_result)
+    if schema.get("additionalProperties") is True:  # inside of a schema, that is as without it
+        found["additionalProperties"] = True  # but of arguments, others are taken then
     return found
 
 
@@ -55,7 +57,7 @@ def walked(node: Any, definitions: Mapping[str, Any], inside: tuple[str, ...], o
     for bound, (name, step) in INSTEAD.items():
         if found.get("type") == "integer" and isinstance(found.get(bound), int) and name not in found:
             found[name] = found.pop(bound) + step
-    if found.get("additionalProperties") is True:  # as without it
+    if found.get("additionalProperties") is True:
         del found["additionalProperties"]
     return found
 
