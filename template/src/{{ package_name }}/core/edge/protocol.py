@@ -178,7 +178,7 @@ def explain(error: ValidationError, known: Collection[str] | None = None) -> str
 
 
 def misspelt(found: ErrorDetails, known: Collection[str] | None) -> str | None:
-    """That the tool does not have an argument, and which one may be meant; None for another problem."""
+    """That the tool has no such argument, and which of its own may be meant; None for another problem."""
     if known is None or found["type"] != "extra_forbidden" or len(found["loc"]) > 1:
         return None
     name = str(found["loc"][0])[:64]
