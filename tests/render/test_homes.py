@@ -92,7 +92,8 @@ ROW = {  # what a row must say, and what it may
         {"caller", "logged"},
         {
             *("guarded", "scoped", "each", "calls_at_once", "resource_server", "proxied", "personal"),
-            *("commands", "followed", "variables", "secrets", "dependencies", "needs", "checked_by", "fingerprinted", "seen"),
+            *("commands", "followed", "variables", "secrets", "dependencies", "needs", "checked_by", "fingerprinted"),
+            "seen",
         },
     ),
     "source": (set(), {"about", "examples", "upstream", "reports", "called", "limits", "variables", "dependencies"}),
