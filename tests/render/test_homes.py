@@ -93,9 +93,13 @@ ROW = {  # what a row must say, and what it may
         {
             *("guarded", "scoped", "each", "calls_at_once", "resource_server", "proxied", "personal"),
             *("commands", "followed", "variables", "secrets", "dependencies", "needs", "checked_by", "fingerprinted"),
+            "seen",
         },
     ),
-    "source": (set(), {"about", "asked", "upstream", "reports", "called", "limits", "variables", "dependencies"}),
+    "source": (
+        set(),
+        {"about", "asked", "examples", "upstream", "reports", "called", "limits", "variables", "dependencies"},
+    ),
     "hosting": (
         {"tier", "pins", "traffic", "changed_keys", "before", "stores", "given", "log", "metrics"},
         {*("keeps", "sets", "key_command", "old_builder", "network", "variables", "mounts", "overwrites")},

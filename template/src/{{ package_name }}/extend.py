@@ -1,4 +1,4 @@
-"""Yours: settings, routes, middleware, what starts and stops with the connector, and commands.
+"""Yours: settings, routes, middleware, what starts and stops with the connector, commands, and what you accept.
 
 An update adds this file where it is missing, and otherwise never touches it.
 """
@@ -12,6 +12,9 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from .settings import Settings
+
+# What `tests/test_platforms.py` finds and you accept, such as "search: description", or "all tools: too-many".
+ACCEPTED: Sequence[str] = ()
 
 
 class Own(BaseSettings):

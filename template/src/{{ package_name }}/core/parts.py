@@ -58,6 +58,9 @@ class AuthMode(Protocol):
     def caller(self) -> object:
         """The identity of the caller who is being answered, in JSON types, or None."""
 
+    def act_as(self, headers: Mapping[str, str], /) -> None:
+        """For `call`: the caller whom tools in this context see, unchecked. Names of headers are in lower case."""
+
     async def check(self, settings: Settings, /) -> None:
         """What `serve` asks before it listens; an outage is only logged. Raises NotReady."""
 

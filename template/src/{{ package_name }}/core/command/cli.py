@@ -9,7 +9,7 @@ from contextlib import suppress
 from ... import extend
 from ..auth import mode
 from ..release import versions
-from . import dev, fingerprint, settings, smoke
+from . import dev, fingerprint, settings, smoke, tools
 from .environment import COMMAND
 from .serve import serve
 
@@ -25,6 +25,7 @@ def main() -> None:
     fingerprint.add_to(commands)
     extend.add_commands(commands)
     settings.add_to(commands)
+    tools.add_to(commands)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal may not have each character

@@ -13,16 +13,21 @@ from pydantic_core import ErrorDetails
 
 from .limits import Refused, measure
 
+# What clients add to the arguments: n8n all of these or the first alone, Cursor one where a tool has none.
+N8N = ("toolCallId", "sessionId", "action", "chatInput", "tool")
+CURSOR = "random_string"
+
 
 class Arguments(FuncMetadata):
-    """The SDK's reader of arguments, with four differences.
+    """The SDK's reader of arguments, with five differences.
 
     - Text stays text. The SDK reads `null`, `[1]` or `{}` in a parameter such as `str | None` as JSON.
     - JSON inside of other strings has the limits of a body, which counts a string as one value.
     - A number is taken for a string, and kept as it is written: 42 becomes "42". True and false are not.
     - Null stands for the default, where the parameter has one and does not take null.
+    - An argument that the tool does not have is an error: it may be misspelt. What clients add is left out.
 
-    The last two hold inside of objects and lists too.
+    The third and the fourth hold inside of objects and lists too.
     """
 
     input_schema: dict[str, Any]
@@ -36,7 +41,9 @@ class Arguments(FuncMetadata):
         return super().pre_parse_json(others) | {name: data[name] for name in data.keys() & self.texts}
 
     def validate_arguments(self, arguments_to_validate: dict[str, Any]) -> dict[str, Any]:
-        given = self.pre_parse_json(arguments_to_validate)
+        added = of_clients(arguments_to_validate, self.input_schema)
+        own = {name: value for name, value in arguments_to_validate.items() if name not in added}
+        given = self.pre_parse_json(own)
         try:
             return self.arg_model.model_validate(given).model_dump_one_level()
         except ValidationError as error:
@@ -48,10 +55,19 @@ class Arguments(FuncMetadata):
 
 def lenient(reader: FuncMetadata, schema: dict[str, Any]) -> Arguments:
     """The reader of a tool's arguments, by its input schema."""
-    model = reader.arg_model
-    taking_numbers = type(model.__name__, (model,), {"model_config": ConfigDict(coerce_numbers_to_str=True)})
+    model, config = reader.arg_model, ConfigDict(coerce_numbers_to_str=True)
+    if "extra" not in model.model_config and not (schema.get("additionalProperties") or "patternProperties" in schema):
+        config["extra"] = "forbid"
+    strict = type(model.__name__, (model,), {"model_config": config})
     texts = frozenset(name for name, parameter in schema.get("properties", {}).items() if is_text(parameter))
-    return Arguments(**{**dict(reader), "arg_model": taking_numbers}, input_schema=schema, texts=texts)
+    return Arguments(**{**dict(reader), "arg_model": strict}, input_schema=schema, texts=texts)
+
+
+def of_clients(arguments: dict[str, Any], schema: dict[str, Any]) -> set[str]:
+    """Names of arguments that a client added for itself. A tool's own names cannot begin with an underscore."""
+    strange: set[str] = arguments.keys() - schema.get("properties", {}).keys()
+    added = {name for name in strange if name.startswith("_")} | strange & {CURSOR}
+    return added | strange & set(N8N) if strange & set(N8N[:2]) else added
 
 
 def is_text(parameter: dict[str, Any]) -> bool:

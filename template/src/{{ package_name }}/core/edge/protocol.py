@@ -3,11 +3,14 @@
 import asyncio
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from mimetypes import guess_type
 from typing import Any
 
 from mcp.server import MCPServer
-from mcp.server.auth.middleware.auth_context import get_access_token
-from mcp.server.auth.provider import principal_components
+from mcp.server.auth.middleware.auth_context import auth_context_var, get_access_token
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken, principal_components
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
@@ -20,7 +23,7 @@ from mcp.server.mcpserver.exceptions import (
 )
 from mcp.server.request_state import RequestStateSecurity
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, GetPromptResult, InputRequiredResult, Tool, ToolAnnotations
+from mcp_types import CallToolResult, GetPromptResult, Icon, InputRequiredResult, Tool, ToolAnnotations
 from pydantic import AnyUrl, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -28,7 +31,7 @@ from ...settings import SECRETS, Settings
 from ..timing import limit_of
 from .arguments import Arguments, invalid, lenient
 from .observe import note, observe_message
-from .schemas import plain
+from .schemas import readable
 from .sealing import Sealing
 
 MAX_ERROR = 2_000  # characters of an error message to an agent
@@ -91,8 +94,7 @@ class Connector(MCPServer[Any]):
         """The tools as clients see them. They are made once, because those of a large API take long."""
         registered = self._tool_manager.list_tools()  # no public way tells whether one came or went
         if registered != self._registered:
-            listed = await super().list_tools()
-            self._listed = [tool.model_copy(update={"input_schema": plain(tool.input_schema)}) for tool in listed]
+            self._listed = [readable(tool) for tool in await super().list_tools()]
             self._registered = registered
         return list(self._listed)
 
@@ -120,8 +122,7 @@ class Connector(MCPServer[Any]):
             if tool is None or not isinstance(cause, ValidationError):
                 raise ToolError(str(cause)) from None
             note(error="invalid_arguments", detail=wrong(cause, tool.parameters))
-            why = f"{name} was not called: {explain(cause)}{unknown(arguments, tool.parameters)}"
-            raise ToolError(why) from None
+            raise ToolError(f"{name} was not called: {explain(cause, tool.parameters.get('properties', ()))}") from None
 
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[Any, Any] | None = None
@@ -170,18 +171,34 @@ def has_root_cause(error: BaseException, kind: type[BaseException]) -> bool:
     return isinstance(error, kind)
 
 
-def explain(error: ValidationError) -> str:
-    """Which arguments are wrong, and what they must be. Never their values, which may be secret."""
-    problems = list(dict.fromkeys(map(problem, error.errors(include_url=False, include_input=False)[:1000])))
+def explain(error: ValidationError, known: Collection[str] | None = None) -> str:
+    """Which arguments are wrong, and what they must be. Never their values, which may be secret.
+
+    `known` are those that a tool has; they are listed if one is not among them.
+    """
+    found = error.errors(include_url=False, include_input=False)[:1000]
+    problems = list(dict.fromkeys(misspelt(each, known) or problem(each) for each in found))
     more = f", and {error.error_count() - NAMED:,} more" if len(problems) > NAMED else ""
-    return f"{'; '.join(problems[:NAMED])}{more}. Correct this and call again."
+    strange = any(misspelt(each, known) for each in found)
+    takes = f" It takes {', '.join(known or ()) or 'no arguments'}." if strange else ""
+    return f"{'; '.join(problems[:NAMED])}{more}. Correct this and call again.{takes}"
+
+
+def misspelt(found: ErrorDetails, known: Collection[str] | None) -> str | None:
+    """That the tool has no such argument, and which of its own may be meant; None for another problem."""
+    if known is None or found["type"] != "extra_forbidden" or len(found["loc"]) > 1:
+        return None
+    name = str(found["loc"][0])[:64]
+    near = get_close_matches(name.lower(), known, n=1)
+    return f"it has no argument {name!r}{f', perhaps {near[0]} is meant' if near else ''}"
 
 
 def wrong(error: ValidationError, schema: Mapping[str, Any]) -> str:
     """For the log, the tool's parameters that are wrong, with pydantic's word for it: nothing that a caller chose."""
     known = schema.get("properties", {})
     found = error.errors(include_url=False, include_input=False, include_context=False)[:NAMED]
-    return ", ".join(f"{each['loc'][0]} {each['type']}" for each in found if each["loc"] and each["loc"][0] in known)
+    named = [f"{each['loc'][0]} {each['type']}" for each in found if each["loc"] and each["loc"][0] in known]
+    return ", ".join(named) or ("unknown argument" if found[0]["type"] == "extra_forbidden" else "")
 
 
 def problem(found: ErrorDetails, whole: str = "the arguments") -> str:
@@ -195,10 +212,9 @@ def problem(found: ErrorDetails, whole: str = "the arguments") -> str:
     return f"{where} {words.format_map({name: str(value)[:200] for name, value in context.items()})}"
 
 
-def unknown(arguments: Iterable[str], schema: Mapping[str, Any]) -> str:
-    """A sentence about arguments that a tool does not have, which the SDK ignores: one of them may be misspelt."""
-    others = [repr(name[:64]) for name in arguments if name not in schema.get("properties", {})]
-    return f" It has no argument {' or '.join(others[:NAMED])}." if others else ""
+def icons(urls: Iterable[str]) -> list[Icon] | None:
+    """Icons as clients get them, or None: without one, a client may show its own."""
+    return [Icon(src=url, mime_type=guess_type(url)[0]) for url in urls] or None
 
 
 def limit_messages(server: MCPServer[Any]) -> None:
@@ -234,6 +250,12 @@ def token_owner() -> tuple[str | None, ...] | None:
     if token is None:
         return None
     return *principal_components(token), None if token.subject else token.token
+
+
+def act_as_developer(_: Mapping[str, str]) -> None:
+    """From now on in this context, the caller is a developer, whom nothing checked."""
+    access = AccessToken(token="", client_id="developer", subject="developer", scopes=[])
+    auth_context_var.set(AuthenticatedUser(access))
 
 
 def request_state(settings: Settings, caller: Callable[[], object] = token_owner) -> RequestStateSecurity:

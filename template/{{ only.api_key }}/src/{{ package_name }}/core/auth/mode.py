@@ -9,7 +9,7 @@ from mcp.server import MCPServer
 
 from ...settings import Settings
 from ...tools import register
-from ..edge.protocol import token_owner
+from ..edge.protocol import act_as_developer, token_owner
 from ..parts import Auth
 from . import key_commands
 from .guard import POLICY, Authenticate, challenge
@@ -20,6 +20,7 @@ from .tool_scopes import scopes_of_tools
 
 guarded = True
 caller = token_owner
+act_as = act_as_developer
 add_commands = key_commands.add_to
 
 

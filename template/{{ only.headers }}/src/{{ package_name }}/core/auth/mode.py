@@ -7,11 +7,12 @@ from mcp.server import MCPServer
 
 from ...settings import Settings
 from ..parts import Auth
-from .headers import CALLER_HEADERS, Authenticate, caller_headers
+from .headers import CALLER_HEADERS, Authenticate, caller_headers, use
 from .probe import challenged
 
 guarded = True
 caller = caller_headers
+act_as = use
 
 
 def protect(_: Settings, __: MCPServer[Any]) -> Auth:

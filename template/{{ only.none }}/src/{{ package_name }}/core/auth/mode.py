@@ -20,6 +20,10 @@ def caller() -> object:
     return None
 
 
+def act_as(_: Mapping[str, str]) -> None:
+    """Nobody is known."""
+
+
 async def check(_: Settings) -> None:
     """Nothing can be wrong."""
 

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from ...settings import Settings
 from .. import outbound
 from ..asking import Failed
-from ..edge.protocol import token_owner
+from ..edge.protocol import act_as_developer, token_owner
 from ..edge.public import PublicDocuments
 from ..parts import Auth, NotReady
 from .guard import NO_DEVELOPMENT, ResourceServer, check_issuer
@@ -20,6 +20,7 @@ from .tokens import create_verifier
 
 guarded = True
 caller = token_owner
+act_as = act_as_developer
 check = check_issuer
 
 
