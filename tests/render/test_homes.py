@@ -91,7 +91,7 @@ ROW = {  # what a row must say, and what it may
     "auth_mode": (
         {"caller", "logged"},
         {
-            *("guarded", "scoped", "each", "calls_at_once", "resource_server", "proxied", "personal"),
+            *("guarded", "scoped", "each", "calls_at_once", "resource_server", "proxied", "personal", "asks", "sends", "adds"),
             *("commands", "followed", "variables", "secrets", "dependencies", "needs", "checked_by", "fingerprinted"),
         },
     ),
