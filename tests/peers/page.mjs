@@ -2,8 +2,8 @@
 //   url        the page
 //   widths     of the window, in pixels
 //   pictures   folder for a picture of each width and colour scheme, or nothing
-//   resolve    a host name that is at 127.0.0.1, too
-//   insecure   whether certificates of unknown authorities are good
+//   at         where its host really is, such as 127.0.0.1:8000, or nothing
+//   scale      pixels of a picture for each of these
 //   spoil      HTML to add, for a planted error
 // It prints JSON: a view for each width and scheme, and what was requested on the way. A view says what axe found, whether
 // the page is wider than the window, and how many scripts and forms it has.
@@ -14,12 +14,10 @@ import puppeteer from "puppeteer-core";
 
 const task = JSON.parse(process.argv[2]);
 const axe = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
-const resolve = task.resolve ? [`--host-resolver-rules=MAP ${task.resolve} 127.0.0.1`] : [];
 const browser = await puppeteer.launch({
   executablePath: "/usr/bin/chromium",
   headless: true,
-  acceptInsecureCerts: Boolean(task.insecure),
-  args: ["--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb", ...resolve],
+  args: ["--no-sandbox", "--disable-dev-shm-usage", ...(task.at ? [`--host-resolver-rules=MAP * ${task.at}`] : [])],
 });
 const seen = { views: [], requests: [], complaints: [] };
 try {
@@ -30,7 +28,7 @@ try {
       page.on("console", (said) => seen.complaints.push(said.text()));
       page.on("pageerror", (error) => seen.complaints.push(String(error)));
       await page.setJavaScriptEnabled(false);
-      await page.setViewport({ width, height: 900, deviceScaleFactor: 2 });
+      await page.setViewport({ width, height: 900, deviceScaleFactor: task.scale ?? 1 });
       await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
       const answer = await page.goto(task.url, { waitUntil: "load" });
       if (task.pictures) await page.screenshot({ path: join(task.pictures, `${width}-${scheme}.png`), fullPage: true });
