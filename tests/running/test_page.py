@@ -1,9 +1,5 @@
 """The page of rendered connectors in Chromium: on a phone and a desktop, in light and dark, as axe reads it."""
 
-import json
-import os
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +8,7 @@ import pytest
 
 from ..lib import rendering
 from ..lib.rendering import Installed
-from ..lib.serving import NODE, PEERS, Running, serving
+from ..lib.serving import Running, look, serving
 
 CHROMIUM = Path("/usr/bin/chromium")
 WIDTHS = [390, 1280]
@@ -23,18 +19,6 @@ pytestmark = [
         not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed; in Debian: apt-get install chromium"
     ),
 ]
-
-
-def look(connector: Running, **task: Any) -> dict[str, Any]:
-    """What tests/peers/page.mjs sees of a connector's page."""
-    task = {"url": f"{connector.origin}/", "widths": WIDTHS, **task}
-    command: list[str | Path] = [NODE, PEERS / "page.mjs", json.dumps(task)]
-    with tempfile.TemporaryDirectory() as home:  # the path of a socket in it may have 107 characters
-        env = {**os.environ, "HOME": home, "TMPDIR": home}
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=90)
-    assert done.returncode == 0, done.stderr
-    seen: dict[str, Any] = json.loads(done.stdout)
-    return seen
 
 
 def faults(seen: dict[str, Any], connector: Running) -> set[str]:
@@ -56,7 +40,7 @@ def connector(installed: Installed, request: pytest.FixtureRequest) -> Iterator[
 
 @pytest.mark.parametrize("connector", rendering.choices("auth_mode"), indirect=True)
 def test_it_can_be_read_by_everyone_without_a_script(connector: Running, tmp_path: Path) -> None:
-    seen = look(connector, pictures=str(tmp_path))
+    seen = look(f"{connector.origin}/", widths=WIDTHS, pictures=str(tmp_path))
     assert faults(seen, connector) == set()
     views = {(view["width"], view["scheme"]): view for view in seen["views"]}
     assert len(views) == 4
@@ -79,4 +63,4 @@ def test_it_can_be_read_by_everyone_without_a_script(connector: Running, tmp_pat
     ],
 )
 def test_a_planted_error_is_found(connector: Running, spoil: str, fault: str) -> None:
-    assert fault in faults(look(connector, widths=[390], spoil=spoil), connector)
+    assert fault in faults(look(f"{connector.origin}/", widths=[390], spoil=spoil), connector)
