@@ -95,7 +95,7 @@ PLANTED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "another transport": (lambda s: s["remotes"][0].update(type="sse"), "remotes[0].type must be streamable-http"),
     "no encryption": (lambda s: s["remotes"][0].update(url="http://crm.acme.test/mcp"), "must be the https URL"),
     "a variable in a URL": (lambda s: s["remotes"][0].update(url="https://{host}/mcp"), "must be the https URL"),
-    "a URL that is none": (lambda s: s["remotes"][0].update(url="https://[/mcp"), "must be the https URL"),
+    "a broken URL": (lambda s: s["remotes"][0].update(url="https://[/mcp"), "must be the https URL"),
     "a placeholder in a URL": (lambda s: s["remotes"][0].update(url="https://YOUR-HOST/mcp"), "has YOUR-HOST in it"),
     "a password in a URL": (lambda s: s["remotes"][0].update(url="https://a:b@c.test/mcp"), "no user name, query"),
     "a key in a URL": (lambda s: s["remotes"][0].update(url="https://c.test/mcp?key=1"), "no user name, query"),
@@ -103,7 +103,7 @@ PLANTED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "an open header": (lambda s: s["remotes"][0]["headers"][0].pop("isSecret"), "has no header with isRequired"),
     "yes": (lambda s: s["remotes"][0]["headers"][0].update(isSecret="yes"), "isSecret must be true or false"),
     "a secret": (lambda s: s["remotes"][0]["headers"][0].update(value="k1"), "holds the value of a secret"),
-    "a header that is none": (lambda s: s["remotes"][0]["headers"][0].update(name="X Key"), "the name of a header"),
+    "a header with a blank": (lambda s: s["remotes"][0]["headers"][0].update(name="X Key"), "the name of a header"),
     "an icon without encryption": (
         lambda s: s.update(icons=[{"src": "http://a.test"}]),
         "icons[0].src must be an https",
