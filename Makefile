@@ -12,7 +12,7 @@ PYTEST = scratch=$$(sh tests/scratch.sh) && trap 'rm -rf "$$scratch"' EXIT INT T
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test peers targets pipelines updates image browser documents databases hundred bombs fuzz soak strangers bench lint figures locks locks-check fresh tags picture recording clean
+.PHONY: demo test peers targets pipelines updates image browser documents databases hundred bombs fuzz soak strangers bench lint figures locks locks-check fresh tags picture page recording clean
 
 demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kinds of protocol version do.
 	@.venv/demo/bin/python -m tests.programs.demo
@@ -97,6 +97,9 @@ fresh: $(ENV) ## Run connectors with the newest versions that their bounds allow
 
 picture: $(ENV) ## Draw docs/picture.svg again, after a change of copier.yml.
 	.venv/bin/python -m tests.programs.picture
+
+page: $(ENV) $(PEERS) ## Draw docs/page.png again, after a change of the page at `/`; needs Debian's Chromium.
+	.venv/bin/python -m tests.programs.page
 
 recording: $(ENV) ## Draw docs/recording.svg again, after a change of what is asked or of what `dev` prints.
 	.venv/bin/python -m tests.programs.recording

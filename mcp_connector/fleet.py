@@ -20,7 +20,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from . import renders
+from . import catalogue, renders
 from .recorded import (
     ANSWERS_FILE,
     Answers,
@@ -257,7 +257,8 @@ def differences(fresh: Path, answers_file: Path, owned: list[str]) -> list[tuple
     """The template's files that differ in a checkout, each with `changed` or `missing`."""
     found = []
     for name, content in renders.files(fresh).items():
-        if name == answers_file.name or renders.is_seed(name, owned):
+        # An owner fills in lines of `server.json`; `--format registry` says what is wrong there.
+        if name in (answers_file.name, catalogue.FILE) or renders.is_seed(name, owned):
             continue
         here = answers_file.parent / name
         if not here.is_file():
@@ -528,8 +529,36 @@ def survey(paths: list[Path], depth: int, template: str | None, drift: bool, pre
     return fleet
 
 
+def as_registry(fleet: Fleet) -> str:
+    """The connectors as a registry lists them (`GET /v0.1/servers`). One that cannot be listed becomes a problem."""
+    listed: dict[str, Connector] = {}
+    servers = []
+    for connector in fleet.connectors():
+        file = connector.file.with_name(catalogue.FILE)
+        try:
+            if not connector.checkout:
+                raise Problem("it needs the checkout, and an answers file was named")
+            server = catalogue.read(connector.file.parent, connector.answers)
+            other = listed.setdefault(server["name"], connector)
+            if other is not connector:
+                raise Problem(f"{other.file.with_name(catalogue.FILE)} has the same name")
+        except Problem as problem:
+            fleet.problems.append(f"{file}: {problem}.")
+            continue
+        servers.append({"server": server})
+    servers.sort(key=lambda entry: str(entry["server"]["name"]))
+    return json.dumps({"servers": servers, "metadata": {"count": len(servers)}}, indent=2, ensure_ascii=False) + "\n"
+
+
 # `table` is the name that releases before 2.0 had for text.
-FORMATS = {"text": as_text, "table": as_text, "markdown": as_markdown, "json": as_json, "html": as_html}
+FORMATS = {
+    "text": as_text,
+    "table": as_text,
+    "markdown": as_markdown,
+    "json": as_json,
+    "html": as_html,
+    "registry": as_registry,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -552,7 +581,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace, name: str) -> int:
     """Print or write the view; `name` begins what goes to standard error."""
-    fleet = survey(given.paths, given.depth, given.template, given.drift, given.prereleases)
+    if given.format == "registry":  # it says nothing of versions and drift
+        if given.fail_behind:
+            print(f"{name}: --fail-behind needs another --format than registry", file=sys.stderr)
+            return 2
+        connectors, foreign, problems = find(given.paths, given.depth)
+        fleet = Fleet(grouped(connectors, given.template), foreign, problems)
+    else:
+        fleet = survey(given.paths, given.depth, given.template, given.drift, given.prereleases)
     text = FORMATS[given.format](fleet)
     if given.output:
         try:

@@ -164,7 +164,7 @@ def read_by_people() -> Iterator[tuple[str, str]]:
     """Name and text of each file of this repository that somebody wrote, but this one."""
     for name in rendering.git("ls-files", cwd=rendering.ROOT).splitlines():
         path = rendering.ROOT / name
-        if path.suffix in {".lock", ".svg"} or path.name == "package-lock.json" or path == Path(__file__):
+        if path.suffix in {".lock", ".png", ".svg"} or path.name == "package-lock.json" or path == Path(__file__):
             continue
         if path.is_file():
             yield name, path.read_text(encoding="utf-8")

@@ -314,6 +314,14 @@ def tag_a_job(project: Path) -> None:
 # ---------------------------------------------------------------------------------------- code, since 2.0 and before
 
 
+def list_it_in_a_catalogue(project: Path) -> None:
+    file = project / "server.json"  # from 2.3 on
+    if file.exists():
+        replace(file, "YOUR-ORGANIZATION", "acme")
+        replace(file, "https://YOUR-HOST/mcp", "https://crm.acme.test/mcp")
+        replace(file, '"version": "0.1.0"', '"version": "1.4.0"')
+
+
 def fill(project: Path, function: str, old: str, new: str) -> None:
     """Change what a function of extend.py does."""
     file = package(project) / "extend.py"
@@ -411,6 +419,7 @@ SHARED: list[Edit] = [
     override_what_deploys,
     name_the_image,
     tag_a_job,
+    list_it_in_a_catalogue,
 ]
 EDITS: list[Edit] = [
     write_code,

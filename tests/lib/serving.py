@@ -7,6 +7,7 @@
 """
 
 import json
+import os
 import random
 import secrets
 import signal
@@ -20,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import httpx2
@@ -300,6 +302,17 @@ def credentials(project: Path, env: Mapping[str, str], keys: str | None, scopes:
         assert done.returncode == 0, done.stderr
         return {"Authorization": f"Bearer {done.stdout.splitlines()[1]}"}
     return {}
+
+
+def look(url: str, **task: Any) -> dict[str, Any]:
+    """What tests/peers/page.mjs sees of a page in Chromium."""
+    command: list[str | Path] = [NODE, PEERS / "page.mjs", json.dumps({"url": url, **task})]
+    with tempfile.TemporaryDirectory() as home:  # the path of a socket in it may have 107 characters
+        env = {**os.environ, "HOME": home, "TMPDIR": home}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0, done.stderr
+    seen: dict[str, Any] = json.loads(done.stdout)
+    return seen
 
 
 def free_port() -> int:

@@ -89,9 +89,9 @@ def test_a_misspelt_group_folder_stops_the_render(tmp_path: Path) -> None:
 
 ROW = {  # what a row must say, and what it may
     "auth_mode": (
-        {"caller", "logged"},
+        {"caller", "asks", "logged"},
         {
-            *("guarded", "scoped", "each", "calls_at_once", "resource_server", "proxied", "personal"),
+            *("guarded", "scoped", "each", "calls_at_once", "resource_server", "proxied", "personal", "sends", "adds"),
             *("commands", "followed", "variables", "secrets", "dependencies", "needs", "checked_by", "fingerprinted"),
             "seen",
         },

@@ -27,7 +27,7 @@ class Own(BaseSettings):
 
 
 def routes(settings: Settings) -> Sequence[BaseRoute]:
-    """More paths. Everyone may request them, and none replaces a path of the connector."""
+    """More paths. Everyone may request them. None replaces a path of the connector, but for `/`, which has its page."""
     return []
 
 
