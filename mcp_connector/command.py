@@ -7,12 +7,13 @@ from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
-from . import changelog, check, fleet
+from . import changelog, check, doctor, fleet
 from .recorded import Problem
 
 COMMANDS = {
     "check": (check, "what an update did to a connector, and what is left for you to do"),
     "fleet": (fleet, "many connectors: version, answers, drift, and who is behind"),
+    "doctor": (doctor, "whether platforms connect to an MCP server, and what to change where"),
     "changelog": (changelog, "what a changelog says of an update, what to do by hand first"),
 }
 

@@ -1,0 +1,48 @@
+"""What is looked for in the evidence, from the network inwards.
+
+A probe is a function that yields what it saw. Its words, level and rules are in `probes.toml` under the name that it
+yields. The first probe that stops everybody also ends the list: what follows from it is not reported again.
+"""
+
+from collections.abc import Iterator
+
+from ..findings import Probe, Seen
+from ..survey import Evidence
+from . import browsers, edge, metadata, network, providers, tokens, tools, transport, versions
+
+ENDING: list[Probe] = [network.reached, edge.stopped, transport.stopped]
+OTHERS: list[Probe] = [
+    network.url,
+    network.start,
+    edge.agents,
+    edge.spelling,
+    edge.limits,
+    transport.sessions,
+    transport.accept,
+    transport.listening,
+    transport.buffered,
+    transport.silent,
+    versions.handshakes,
+    versions.results,
+    versions.identity,
+    metadata.challenge,
+    metadata.resource,
+    metadata.uninvited,
+    providers.issuers,
+    tokens.own,
+    tokens.strangers,
+    tools.listed,
+    tools.schemas,
+    browsers.preflight,
+]
+
+
+def examine(heard: Evidence) -> Iterator[Seen]:
+    """Everything that is wrong, once."""
+    yield from network.url(heard)
+    for probe in ENDING:
+        if found := list(probe(heard)):
+            yield from found
+            return
+    for probe in OTHERS[1:]:
+        yield from probe(heard)

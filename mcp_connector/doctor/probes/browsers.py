@@ -1,0 +1,22 @@
+"""Clients in a browser: CORS (Fetch standard)."""
+
+from collections.abc import Iterator
+
+from ..findings import Seen
+from ..survey import Evidence
+
+NEEDED = ("mcp-protocol-version", "mcp-session-id", "authorization", "content-type")
+
+
+def preflight(heard: Evidence) -> Iterator[Seen]:
+    """A server that allows other origins must allow what clients send. One that allows none is right, too."""
+    answer = heard.heard("preflight")
+    if not answer or not answer.headers.get("access-control-allow-origin"):
+        return
+    allowed = {name.strip().lower() for name in answer.headers.get("access-control-allow-headers", "").split(",")}
+    needed = [name for name in NEEDED if name != "mcp-session-id" or heard.session]
+    if "*" in allowed:
+        needed = [name for name in needed if name == "authorization"]  # which the star leaves out
+    if missing := [name for name in needed if name not in allowed]:
+        names = ", ".join(missing)
+        yield Seen("cors", f"access-control-allow-headers without {names}", {"headers": names})

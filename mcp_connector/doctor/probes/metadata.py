@@ -1,0 +1,74 @@
+"""The challenge, and the metadata of the protected resource (RFC 9728)."""
+
+from collections.abc import Iterator
+
+from ..exchange import Trouble
+from ..findings import Seen
+from ..survey import Evidence, document
+from ..target import joined, parse
+from ..text import clean, place
+
+
+def challenge(heard: Evidence) -> Iterator[Seen]:
+    """Whether the refusal says where to sign in."""
+    if not heard.closed:
+        return
+    if not heard.challenge:
+        yield Seen("challenge" if heard.oauth else "challenge-key", "401 or 403 without WWW-Authenticate")
+    elif heard.oauth and not heard.challenge_url:
+        yield Seen("challenge-metadata", "WWW-Authenticate without resource_metadata")
+    elif heard.challenge_url and not at_home(heard, heard.challenge_url):
+        values = {"url": place(heard.challenge_url), "origin": heard.target.origin}
+        yield Seen("challenge-url", f"resource_metadata at {values['url']}", values)
+    if "offline_access" in heard.challenge:
+        yield Seen("offline-access", "offline_access in the challenge")
+
+
+def at_home(heard: Evidence, url: str) -> bool:
+    try:
+        return parse(url).origin == heard.target.origin
+    except ValueError:
+        return False
+
+
+def resource(heard: Evidence) -> Iterator[Seen]:
+    """Whether the metadata is found, and names this URL."""
+    if not heard.oauth:
+        return
+    if heard.resource is None:
+        named = heard.answers.get("known challenge")
+        if named and named.trouble is Trouble.FORBIDDEN:
+            yield Seen("resource-forbidden", f"{place(heard.challenge_url)}: {named.detail}")
+        elif not any(a and a.trouble in (Trouble.SILENT, Trouble.SPENT) for a in places(heard)):
+            seen = ", ".join(dict.fromkeys(str(a.status or a.trouble) for a in places(heard)))
+            yield Seen("resource-missing", f"{seen} at every place", {"url": joined(heard.target, "/").origin})
+        return
+    path = heard.heard("known path")
+    if heard.target.path != "/" and path and document(path) is None:
+        probe = "resource-root" if heard.resource_from != "challenge" else "resource-place"
+        yield Seen(probe, f"{path.status} at {path.request.url.shown}", {"url": path.request.url.shown})
+    said = heard.resource.get("resource")
+    if said != heard.target.text:
+        yield Seen("resource", f"{place(clean(said))}", {"url": heard.target.shown})
+    servers = heard.resource.get("authorization_servers")
+    if not isinstance(servers, list) or not servers:
+        yield Seen("resource-servers", "no authorization_servers")
+    scopes = heard.resource.get("scopes_supported")
+    if isinstance(scopes, list) and "offline_access" in scopes and "offline_access" not in heard.challenge:
+        yield Seen("offline-access", "offline_access in scopes_supported of the metadata")
+
+
+def places(heard: Evidence) -> list:  # type: ignore[type-arg]
+    found = [heard.answers.get(f"known {name}") for name in ("challenge", "path", "root")]
+    return [answer for answer in found if answer]
+
+
+def uninvited(heard: Evidence) -> Iterator[Seen]:
+    """Metadata of a sign-in that this server does not want."""
+    if heard.oauth or not (heard.open or heard.closed):
+        return
+    for name in ("path", "root"):
+        answer = heard.heard(f"known {name}")
+        if answer and (document(answer) is not None or answer.status >= 500):
+            yield Seen("uninvited", f"{answer.status} at {answer.request.url.shown}")
+            return

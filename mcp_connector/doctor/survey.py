@@ -1,0 +1,365 @@
+"""What is asked of a server, in which order, and everything that it answered.
+
+Nothing is judged here: `probes` does that, over an `Evidence` that no longer changes.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from . import addresses, protocol
+from .credentials import Credential
+from .documents import Object, Unreadable, an_object, page, reply
+from .exchange import Answer, Request, Trouble
+from .network import FIRST, Network
+from .target import Url, joined, parse
+
+FOLLOW_UPS, PAGES, ISSUERS = 20, 8, 3
+GARBAGE = "mcp-connector-doctor-not-a-token"
+WELL_KNOWN = "/.well-known/"
+RESOURCE, SERVER, OPENID = (
+    f"{WELL_KNOWN}{name}" for name in ("oauth-protected-resource", "oauth-authorization-server", "openid-configuration")
+)
+BACK = "https://connector.example.com/callback"
+
+
+@dataclass
+class Issuer:
+    """An authorization server that the metadata names."""
+
+    text: str
+    forbidden: str = ""
+    """Why it is not called."""
+    places: dict[str, Answer] = field(default_factory=dict)
+    """Where its metadata was looked for: `oauth`, `openid` and, behind an issuer's path, `openid-last`."""
+    metadata: Object | None = None
+    answers: dict[str, Answer] = field(default_factory=dict)
+    """Of its endpoints: `token`, `registration`, `authorize`."""
+
+
+@dataclass
+class Evidence:
+    target: Url
+    credential: Credential = field(default_factory=Credential)
+    addresses: list[str] = field(default_factory=list)
+    answers: dict[str, Answer] = field(default_factory=dict)
+    session: str = ""
+    version: str = ""
+    """What the server agreed to in `initialize`."""
+    follow_ups: list[Answer] = field(default_factory=list)
+    tools: list[Object] | None = None
+    more_tools: bool = False
+    challenge_url: str = ""
+    resource: Object | None = None
+    """The protected resource metadata that a client would use."""
+    resource_from: str = ""
+    """Where it is: `challenge`, `path` or `root`."""
+    issuers: list[Issuer] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        """Of the target's network: `loopback`, `private`, `global` or `other`."""
+        return addresses.together(self.addresses) if self.addresses else addresses.OTHER
+
+    def heard(self, name: str) -> Answer | None:
+        """An answer with a status; None where nothing was asked or nothing came."""
+        answer = self.answers.get(name)
+        return answer if answer and answer.said else None
+
+    def result(self, name: str) -> Object | None:
+        """What a JSON-RPC request returned; None where it failed."""
+        answer = self.heard(name)
+        return result(answer) if answer else None
+
+    @property
+    def open(self) -> bool:
+        """Whether `initialize` succeeds without a credential."""
+        return self.result("bare") is not None
+
+    @property
+    def closed(self) -> bool:
+        """Whether a credential is asked for, at `initialize` or at the list of tools."""
+        bare = self.heard("bare")
+        return bool(bare and refused(bare)) or self.lazy
+
+    @property
+    def lazy(self) -> bool:
+        """Whether anybody may `initialize`, and only some may list tools: allowed, and done on purpose."""
+        listed = self.heard("list-bare")
+        return self.open and bool(listed and refused(listed))
+
+    @property
+    def inside(self) -> bool:
+        """Whether the doctor got in, with or without a credential."""
+        return self.result("own") is not None
+
+    @property
+    def challenge(self) -> str:
+        """`WWW-Authenticate` of the refusal without a credential."""
+        for name in ("bare", "list-bare"):
+            if (answer := self.heard(name)) and refused(answer):
+                return answer.headers.get("www-authenticate", "")
+        return ""
+
+    @property
+    def oauth(self) -> bool:
+        """Whether a sign-in is meant: by the challenge, or by metadata beside a refusal."""
+        return self.closed and bool("resource_metadata" in self.challenge or self.resource is not None)
+
+    @property
+    def auth(self) -> str:
+        """`none`, `key`, `oauth`, or nothing where it cannot be told."""
+        if self.closed:
+            return "oauth" if self.oauth else "key"
+        return "none" if self.open else ""
+
+
+def refused(answer: Answer) -> bool:
+    """Whether an answer asks for a credential. A page in a 403 is a firewall's, not the server's."""
+    return answer.status == 401 or (answer.status == 403 and not page(answer.body))
+
+
+def result(answer: Answer) -> Object | None:
+    if not answer.said or answer.status != 200:
+        return None
+    try:
+        found = reply(answer.body, answer.headers.get("content-type", "")).get("result")
+    except Unreadable:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def error(answer: Answer) -> Object | None:
+    """The JSON-RPC error of an answer of any status."""
+    if not answer.said:
+        return None
+    try:
+        found = reply(answer.body, answer.headers.get("content-type", "")).get("error")
+    except Unreadable:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def document(answer: Answer | None) -> Object | None:
+    """The JSON object of a document that was found."""
+    if answer is None or not answer.said or answer.status != 200:
+        return None
+    try:
+        return an_object(answer.body)
+    except Unreadable:
+        return None
+
+
+Prompt = Callable[[], Credential]
+
+
+class Survey:
+    """One run over one target. What was heard is in `evidence`, also when the run is ended early."""
+
+    def __init__(self, target: Url, network: Network, credential: Credential, prompt: Prompt | None = None) -> None:
+        self.evidence = Evidence(target, credential)
+        self.network, self.prompt = network, prompt
+        network.target = target
+
+    async def run(self) -> None:
+        heard = self.evidence
+        heard.addresses = await self.network.addresses(heard.target.host)
+        if not heard.addresses:
+            heard.answers["bare"] = Answer(protocol.initialize(heard.target), trouble=Trouble.NAME)
+            return
+        # Alone and with patience: it may have to start first. Only then does silence say something.
+        bare = await self.keep("bare", protocol.initialize(heard.target), FIRST)
+        if not bare.said or bare.cut:
+            return
+        await self.come_in(bare)
+        await asyncio.gather(self.edges(), self.inside(), self.sign_in())
+
+    async def keep(self, name: str, request: Request, patience: float | None = None) -> Answer:
+        """Ask, and keep the answer under a name."""
+        answer = await (self.network.ask(request, patience) if patience else self.network.ask(request))
+        self.evidence.answers[name] = answer
+        return answer
+
+    async def come_in(self, bare: Answer) -> None:
+        """`initialize` with the credential, if there is one and it may be sent."""
+        heard = self.evidence
+        if refused(bare) and not heard.credential and self.prompt:
+            waited = asyncio.get_running_loop().time()
+            heard.credential = self.prompt()
+            self.network.ends += asyncio.get_running_loop().time() - waited
+        if heard.credential and heard.target.scheme == "http" and heard.kind != addresses.LOOPBACK:
+            heard.notes.append("The credential was not sent: the URL is http://, where everybody on the way reads it.")
+            heard.credential = Credential()
+        if heard.credential:
+            await self.keep("own", protocol.initialize(heard.target, heard.credential.headers))
+        else:
+            heard.answers["own"] = bare
+        agreed = heard.result("own") or {}
+        heard.version = str(agreed.get("protocolVersion", ""))[:40]
+        session = heard.answers["own"].headers.get("mcp-session-id", "")
+        heard.session = session if re.fullmatch(r"[\x21-\x7e]{1,512}", session) else ""
+        if heard.open:
+            await self.list_without(bare)
+
+    async def list_without(self, bare: Answer) -> None:
+        """The tools, as whoever has no credential: some servers let everybody in, and ask for one here."""
+        target, session = self.evidence.target, bare.headers.get("mcp-session-id", "")
+        headers = {"Mcp-Session-Id": session} if session and session == self.evidence.session else {}
+        if headers:
+            await self.network.ask(protocol.call(target, protocol.INITIALIZED, id=None, headers=headers))
+        await self.keep("list-bare", protocol.call(target, "tools/list", {}, headers=headers))
+
+    def headers(self) -> dict[str, str]:
+        """What a client sends after `initialize`."""
+        heard = self.evidence
+        session = {"Mcp-Session-Id": heard.session} if heard.session else {}
+        version = {"MCP-Protocol-Version": heard.version} if heard.version in protocol.EVERY else {}
+        return {**session, **version, **heard.credential.headers}
+
+    async def edges(self) -> None:
+        """What proxies and transports do with requests a little unlike the first."""
+        target, own = self.evidence.target, self.evidence.credential.headers
+        path, _, query = target.path.partition("?")
+        other = (path.rstrip("/") or "/") if path.endswith("/") else f"{path}/"
+        spelled = joined(target, f"{other}?{query}" if query else other)
+        preflight = {
+            "User-Agent": protocol.NAME,
+            "Origin": "https://inspector.example.com",
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization,content-type,mcp-protocol-version,mcp-session-id",
+        }
+        asked = {
+            "again": protocol.initialize(target, own),
+            "json": protocol.initialize(target, own, accept="application/json"),
+            "spelled": protocol.initialize(spelled, own),
+            "preflight": Request("OPTIONS", target, preflight),
+            **{
+                f"agent {name}": protocol.initialize(target, {"User-Agent": agent, **own})
+                for name, agent in protocol.AGENTS.items()
+            },
+        }
+        if self.evidence.closed:
+            bearer = {"Authorization": f"Bearer {GARBAGE}"}
+            asked["garbage"] = protocol.initialize(target, bearer)
+            asked["query"] = protocol.initialize(with_query(target, self.query_token()))
+        await asyncio.gather(*(self.keep(name, request) for name, request in asked.items()), self.stream())
+
+    def query_token(self) -> str:
+        """The user's own token in a URL ends in the server's logs: on this machine only."""
+        heard = self.evidence
+        return heard.credential.bearer if heard.kind == addresses.LOOPBACK and heard.credential.bearer else GARBAGE
+
+    async def stream(self) -> None:
+        """GET, as a client listens. It is asked twice before its silence counts, and beside a request that is not."""
+        request = protocol.get(self.evidence.target, "text/event-stream", self.headers())
+        if (await self.keep("get", request)).trouble is Trouble.SILENT:
+            control = protocol.initialize(self.evidence.target, self.evidence.credential.headers)
+            await asyncio.gather(self.keep("get", request), self.keep("beside get", control))
+
+    async def inside(self) -> None:
+        """Sessions, versions and tools."""
+        heard, target = self.evidence, self.evidence.target
+        await asyncio.gather(
+            self.keep("discover", protocol.stateless(target, "server/discover", heard.credential.headers)),
+            self.keep("stateless list", protocol.stateless(target, "tools/list", heard.credential.headers)),
+            self.after_initialize(),
+        )
+
+    async def after_initialize(self) -> None:
+        heard = self.evidence
+        if not heard.inside:
+            return
+        headers = self.headers()
+        await self.network.ask(protocol.call(heard.target, protocol.INITIALIZED, id=None, headers=headers))
+        await self.list_tools(headers)
+        listed = heard.heard("list")
+        if listed and refused(listed):
+            return
+        ping = [protocol.call(heard.target, "ping", id=10 + n, headers=headers) for n in range(FOLLOW_UPS)]
+        heard.follow_ups = list(await asyncio.gather(*(self.network.ask(request) for request in ping)))
+
+    async def list_tools(self, headers: Mapping[str, str]) -> None:
+        heard, cursor = self.evidence, None
+        for number in range(PAGES):
+            params: Object = {"cursor": cursor} if cursor else {}
+            name = "list" if number == 0 else f"list {number + 1}"
+            answer = await self.keep(name, protocol.call(heard.target, "tools/list", params, headers=headers))
+            said = result(answer)
+            if said is None or not isinstance(said.get("tools"), list):
+                return
+            heard.tools = [*(heard.tools or []), *(tool for tool in said["tools"] if isinstance(tool, dict))]
+            cursor = said.get("nextCursor")
+            if not isinstance(cursor, str) or not cursor:
+                return
+        heard.more_tools = True
+
+    async def sign_in(self) -> None:
+        """The metadata, from the challenge to the endpoints of the authorization servers."""
+        heard, target = self.evidence, self.evidence.target
+        path = "" if target.path == "/" else target.path.partition("?")[0].rstrip("/")
+        places = {"path": f"{RESOURCE}{path}", "root": RESOURCE, "oauth": SERVER, "openid": OPENID}
+        await asyncio.gather(*(self.keep(f"known {n}", protocol.get(joined(target, p))) for n, p in places.items()))
+        named = re.search(r'resource_metadata="?([^",\s]+)', heard.challenge)
+        candidates = [("path", heard.answers["known path"]), ("root", heard.answers["known root"])]
+        if named:
+            heard.challenge_url = named[1]
+            answer = await self.network.follow(named[1], headers={"User-Agent": protocol.NAME})
+            heard.answers["known challenge"] = answer
+            candidates.insert(0, ("challenge", answer))
+        for where, answer in candidates:
+            found = document(answer)
+            if found is not None and ("resource" in found or "authorization_servers" in found):
+                heard.resource, heard.resource_from = found, where
+                break
+        servers = (heard.resource or {}).get("authorization_servers")
+        issuers = [text for text in servers if isinstance(text, str)] if isinstance(servers, list) else []
+        heard.issuers = [Issuer(text) for text in dict.fromkeys(issuers[:ISSUERS])]
+        await asyncio.gather(*(self.issuer(issuer) for issuer in heard.issuers))
+
+    async def issuer(self, issuer: Issuer) -> None:
+        if why := await self.network.forbidden(issuer.text):
+            issuer.forbidden = why
+            return
+        url = parse(issuer.text)
+        path = "" if url.path == "/" else url.path.partition("?")[0].rstrip("/")
+        places = {"oauth": f"{SERVER}{path}", "openid": f"{OPENID}{path}"}
+        if path:
+            places["openid-last"] = f"{path}{OPENID}"
+
+        async def look(name: str, place: str) -> None:
+            issuer.places[name] = await self.network.ask(protocol.get(joined(url, place)))
+
+        await asyncio.gather(*(look(name, place) for name, place in places.items()))
+        found = [document(answer) for answer in issuer.places.values()]
+        issuer.metadata = next((said for said in found if said and "issuer" in said), None)
+        if issuer.metadata:
+            await self.endpoints(issuer, issuer.metadata)
+
+    async def endpoints(self, issuer: Issuer, said: Object) -> None:
+        """Whether the endpoints are alive: nothing is registered, and no code is redeemed."""
+        wrong = {
+            "grant_type": "authorization_code",
+            "code": GARBAGE,
+            "client_id": protocol.NAME,
+            "redirect_uri": BACK,
+            "code_verifier": GARBAGE * 2,
+        }
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        asked: dict[str, tuple[str, dict[str, str], bytes]] = {
+            "token_endpoint": ("POST", form, urlencode(wrong).encode()),
+            "registration_endpoint": ("POST", {"Content-Type": "application/json"}, b"{}"),
+        }
+
+        async def look(name: str, method: str, headers: dict[str, str], body: bytes) -> None:
+            sent = {"User-Agent": protocol.NAME, "Accept": "application/json", **headers}
+            issuer.answers[name] = await self.network.follow(said[name], method, sent, body)
+
+        await asyncio.gather(*(look(name, *how) for name, how in asked.items() if isinstance(said.get(name), str)))
+
+
+def with_query(url: Url, token: str) -> Url:
+    mark = "&" if "?" in url.path else "?"
+    return parse(f"{url.origin}{url.path}{mark}{urlencode({'access_token': token})}")
