@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 DEPTH = 500  # CPython's parser ends the process at some depth; no honest document comes near this
@@ -70,25 +72,24 @@ def events(stream: bytes) -> list[tuple[str, str]]:
 
 def replied(stream: bytes) -> bool:
     """Whether a stream has said what the doctor waits for: a reply, or where an older transport listens."""
+    if any(name == "endpoint" for name, _ in events(stream)):
+        return True
+    return any("result" in said or "error" in said for said in objects(stream))
+
+
+def objects(stream: bytes) -> Iterator[Object]:
+    """The messages of a stream; what begins it for a later return, without data, is left out."""
     for name, data in events(stream):
-        if name == "endpoint":
-            return True
-        try:
-            said = an_object(data.encode())
-        except Unreadable:
-            continue
-        if "result" in said or "error" in said:
-            return True
-    return False
+        if name == "message":
+            with suppress(Unreadable):
+                yield an_object(data.encode())
 
 
 def reply(body: bytes, content_type: str) -> Object:
     """The JSON-RPC reply in a body, as JSON or as an event; Unreadable where there is none."""
     if content_type.partition(";")[0].strip().lower() != "text/event-stream":
         return an_object(body)
-    for name, data in events(body + b"\n\n"):
-        if name == "message":
-            said = an_object(data.encode())
-            if "result" in said or "error" in said:
-                return said
+    for said in objects(body + b"\n\n"):
+        if "result" in said or "error" in said:
+            return said
     raise Unreadable("a stream without a reply")

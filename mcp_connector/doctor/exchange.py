@@ -43,6 +43,8 @@ class Request:
     url: Url
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    linger: float = BODY
+    """Seconds for the body, after its head."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Reading:
     def head(self, response: h11.Response) -> None:
         self.status, self.seconds = response.status_code, time.monotonic() - self.began
         if self.limit:
-            self.limit.reschedule(min(self.limit.when() or 0, asyncio.get_running_loop().time() + BODY))
+            self.limit.reschedule(min(self.limit.when() or 0, asyncio.get_running_loop().time() + self.request.linger))
         for raw, value in response.headers:
             name, text = raw.decode("latin-1").lower(), value.decode("latin-1")
             self.headers[name] = f"{self.headers[name]}, {text}" if name in self.headers else text
@@ -120,7 +122,7 @@ def decoded(body: bytes, encoding: str) -> bytes:
 
 
 async def exchange(request: Request, address: tuple[str, int], trust: ssl.SSLContext, patience: float) -> Answer:
-    """Send a request to an address and read the answer: `patience` seconds for its head, `BODY` for the rest."""
+    """Send a request to an address and read the answer: `patience` seconds for its head, `linger` for the rest."""
     reading = Reading(request)
     try:
         async with asyncio.timeout(patience) as reading.limit:

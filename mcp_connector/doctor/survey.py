@@ -6,7 +6,7 @@ Nothing is judged here: `probes` does that, over an `Evidence` that no longer ch
 import asyncio
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 from . import addresses, protocol
@@ -255,6 +255,8 @@ class Survey:
     async def stream(self) -> None:
         """GET, as a client listens. It is asked twice before its silence counts, and beside a request that is not."""
         request = protocol.get(self.evidence.target, "text/event-stream", self.headers())
+        # A stream has no end. Its first event matters only where POST was not answered.
+        request = replace(request, linger=0.2 if self.evidence.inside else 2.0)
         if (await self.keep("get", request)).trouble is Trouble.SILENT:
             control = protocol.initialize(self.evidence.target, self.evidence.credential.headers)
             await asyncio.gather(self.keep("get", request), self.keep("beside get", control))

@@ -748,7 +748,11 @@ def zoo(certificates: Mapping[str, tuple[Path, Path]] = MappingProxyType({})) ->
     started, running = threading.Event(), list[uvicorn.Server]()
 
     async def serve() -> None:
-        security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+        security = TransportSecuritySettings(
+            enable_dns_rebinding_protection=True,
+            allowed_hosts=["127.0.0.1:*", HOST, f"{HOST}:*"],
+            allowed_origins=["http://127.0.0.1:*"],
+        )
         app = protocol().streamable_http_app(json_response=True, stateless_http=True, transport_security=security)
         async with app.router.lifespan_context(app):
             for name, (auth, planted, certified) in every.items():
