@@ -94,7 +94,7 @@ Fault = Callable[[Request, Ordinary], Awaitable[Reply | None]]
 
 def protocol() -> MCPServer[Any]:
     """What every server of the zoo serves."""
-    server: MCPServer[Any] = MCPServer("zoo", title="Zoo", instructions="Ask for an animal.")
+    server: MCPServer[Any] = MCPServer("zoo", version="1.0", instructions="Ask for an animal.", subscriptions=False)
 
     @server.tool()
     def find_animal(name: str) -> str:
