@@ -19,9 +19,14 @@ PLATFORMS = ("duvo", "claude", "chatgpt", "copilot-studio", "gemini", "vscode")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("url", metavar="URL", help="where clients connect, such as https://connector.example.com/mcp")
-    parser.add_argument("--for", dest="platform", choices=PLATFORMS, metavar="PLATFORM", help=", ".join(PLATFORMS))
-    parser.add_argument("--header-file", type=Path, metavar="FILE", help="headers to send, a line each, as Name: value")
+    add = parser.add_argument
+    add("url", metavar="URL", help="where clients connect, such as https://connector.example.com/mcp")
+    add("--for", dest="platform", choices=PLATFORMS, metavar="PLATFORM", help=", ".join(PLATFORMS))
+    add("--login", action="store_true", help="sign in in your browser, and look behind the sign-in")
+    add("--register", action="store_true", help="register each platform's callback, and remove it again")
+    add("--client-id", metavar="ID", help="a client that the provider knows; its secret is in MCP_CLIENT_SECRET")
+    add("--call", metavar="TOOL", help="call this tool, without arguments")
+    add("--header-file", type=Path, metavar="FILE", help="headers to send, a line each, as Name: value")
     format = parser.add_mutually_exclusive_group()
     format.add_argument("--json", dest="format", action="store_const", const="json", help="for a program")
     format.add_argument("--markdown", dest="format", action="store_const", const="markdown", help="for an issue")

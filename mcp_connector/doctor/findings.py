@@ -1,11 +1,9 @@
 """What a probe found, in the words of `probes.toml`."""
 
-import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import NamedTuple
 
 from .survey import Evidence
 
@@ -17,7 +15,9 @@ class Seen(NamedTuple):
 
     probe: str
     seen: str
-    values: dict[str, str] = {}  # noqa: RUF012 — nobody changes it
+    values: Mapping[str, str] = MappingProxyType({})
+    stops: tuple[str, ...] = ()
+    """The platforms that do not connect because of this, where `probes.toml` cannot say it."""
 
 
 Probe = Callable[[Evidence], Iterator[Seen]]
@@ -33,13 +33,3 @@ class Finding:
     expected: str
     cure: str
     source: str
-
-
-@cache
-def table(name: str) -> dict[str, dict[str, Any]]:
-    """One of the data files beside this module."""
-    return tomllib.loads((files(__package__) / name).read_text(encoding="utf-8"))
-
-
-def words(probe: str) -> dict[str, Any]:
-    return table("probes.toml")[probe]

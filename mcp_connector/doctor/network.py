@@ -6,14 +6,15 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from . import addresses
 from .exchange import Answer, Request, Trouble, exchange, trusting
 from .target import Url, parse
 
 REQUESTS = 80
-SECONDS = 50.0  # the watchdog ends the process at 58
+SECONDS = 50.0
 AT_ONCE = 10
 FIRST, PATIENCE = 30.0, 8.0
 
@@ -48,6 +49,16 @@ class Network:
         self.target: Url | None = None
         # Made once: a second costs as much time as a request.
         self.trust = trust or trusting(os.environ.get("SSL_CERT_FILE"))
+
+    @contextmanager
+    def waiting(self, most: float) -> Iterator[None]:
+        """Time of the user, which does not count: at most so many seconds."""
+        began = time.monotonic()
+        self.ends += most
+        try:
+            yield
+        finally:
+            self.ends += min(time.monotonic() - began, most) - most
 
     def remaining(self) -> float:
         return max(self.ends - time.monotonic(), 0.0)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..recorded import Problem, answers
-from .findings import table
+from .data import table
 from .text import clean
 
 
@@ -23,7 +23,7 @@ def here(folder: Path) -> Project | None:
     except (OSError, UnicodeError, Problem):
         return None
     hosting, mode, name = (recorded.get(key) for key in ("hosting", "auth_mode", "project_name"))
-    places = table("projects.toml").get(str(hosting))
+    places = table("projects").get(str(hosting))
     if places is None or not isinstance(mode, str):
         return None
     package = clean(recorded.get("package_name") or "", 60)

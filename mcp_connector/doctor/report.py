@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 from . import addresses
+from .data import words
 from .findings import FAIL, Finding
+from .probes.clients import stay
 from .survey import Evidence
 from .text import clean
 from .verdicts import NO, UNKNOWN, YES, Verdict
@@ -59,6 +61,9 @@ def unseen(heard: Evidence, verdicts: list[Verdict]) -> list[str]:
             "Tools and sessions were not looked at, because they need a credential. Set MCP_TOKEN or MCP_API_KEY, "
             "or use --header-file, and run the doctor again."
         )
+    if left := stay(heard):
+        why = "because the provider does not let the doctor delete them"
+        notes.append(f"These clients stay registered, {why}: {', '.join(left)}.")
     if heard.heard("bare"):
         notes.append("Some requests had the user agents of Claude and ChatGPT, to see whether a firewall drops them.")
     if all(one.value != NO for one in verdicts) and any(one.value == YES for one in verdicts):
@@ -80,13 +85,18 @@ def as_text(found: Diagnosis) -> str:
     fails = sum(finding.level == FAIL for finding in found.findings)
     lines += [summary(fails, len(found.findings) - fails), ""]
     for number, finding in enumerate(found.findings, 1):
-        lines.append(f"{number}. {finding.level.upper()}: {finding.probe}")
+        lines += wrapped(heading(finding), f"{number}. ", "   ")
         for label, name in FIELDS:
             lines += wrapped(getattr(finding, name), f"   {label + ':':<10}", " " * 13)
         lines.append("")
     for note in found.notes:
         lines += [*wrapped(note, "Note: ", "  "), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def heading(finding: Finding) -> str:
+    """What is wrong, in a few words, and the name of the probe."""
+    return f"{finding.level.upper()}: {words(finding.probe)['title']} ({finding.probe})"
 
 
 def summary(fails: int, warns: int) -> str:
@@ -111,7 +121,7 @@ def as_markdown(found: Diagnosis) -> str:
     for finding in found.findings:
         said = [f"- Seen: {code(finding.seen)}", f"- Expected: {code(finding.expected)}"]
         said += [f"- To do: {cell(finding.cure)}", f"- Source: <{finding.source}>"]
-        parts.append("\n".join([f"**{finding.level.upper()}: {finding.probe}**", "", *said]))
+        parts.append("\n".join([f"**{heading(finding)}**", "", *said]))
     parts += [cell(note) for note in found.notes]
     return "\n\n".join(filter(None, parts)) + "\n"
 

@@ -9,14 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
-from . import addresses, protocol
-from .credentials import Credential
+from . import addresses, login, protocol
+from .clients import Registration, callbacks, register, remove, scopes
+from .credentials import SHORTEST, Credential
 from .documents import Object, Unreadable, an_object, page, reply
 from .exchange import Answer, Request, Trouble
+from .login import Login, Open
 from .network import FIRST, Network
 from .target import Url, joined, parse
 
 FOLLOW_UPS, PAGES, ISSUERS = 20, 8, 3
+SESSION = re.compile(r"[\x21-\x7e]{1,512}")
 GARBAGE = "mcp-connector-doctor-not-a-token"
 WELL_KNOWN = "/.well-known/"
 RESOURCE, SERVER, OPENID = (
@@ -36,7 +39,11 @@ class Issuer:
     """Where its metadata was looked for: `oauth`, `openid` and, behind an issuer's path, `openid-last`."""
     metadata: Object | None = None
     answers: dict[str, Answer] = field(default_factory=dict)
-    """Of its endpoints: `token`, `registration`, `authorize`."""
+    """Of its endpoints, by their names in the metadata."""
+    registrations: list[Registration] = field(default_factory=list)
+    """What became of each platform's registration, with --register."""
+    authorized: dict[str, Answer] = field(default_factory=dict)
+    """What each platform's callback gets for the client of --client-id."""
 
 
 @dataclass
@@ -57,7 +64,19 @@ class Evidence:
     resource_from: str = ""
     """Where it is: `challenge`, `path` or `root`."""
     issuers: list[Issuer] = field(default_factory=list)
+    called: Answer | None = None
+    """What the tool of --call answered."""
+    login: Login | None = None
+    secrets: list[str] = field(default_factory=list)
+    """What must not be shown, beside the credential."""
     notes: list[str] = field(default_factory=list)
+
+    def hide(self, text: str) -> str:
+        """A text of the other side without what is secret."""
+        for secret in self.secrets:
+            if len(secret) >= SHORTEST:
+                text = text.replace(secret, "[secret]")
+        return self.credential.hide(text)
 
     @property
     def kind(self) -> str:
@@ -156,12 +175,26 @@ def document(answer: Answer | None) -> Object | None:
 Prompt = Callable[[], Credential]
 
 
+@dataclass(frozen=True)
+class Options:
+    """What is done beside looking."""
+
+    call: str = ""
+    """A tool to call, without arguments."""
+    register: bool = False
+    client: tuple[str, str] = ("", "")
+    """Id and secret of a client that exists."""
+    login: Open | None = None
+    """Opens a URL in the user's browser."""
+    prompt: Prompt | None = None
+
+
 class Survey:
     """One run over one target. What was heard is in `evidence`, also when the run is ended early."""
 
-    def __init__(self, target: Url, network: Network, credential: Credential, prompt: Prompt | None = None) -> None:
+    def __init__(self, target: Url, network: Network, credential: Credential, options: Options) -> None:
         self.evidence = Evidence(target, credential)
-        self.network, self.prompt = network, prompt
+        self.network, self.options = network, options
         network.target = target
 
     async def run(self) -> None:
@@ -174,8 +207,15 @@ class Survey:
         bare = await self.keep("bare", protocol.initialize(heard.target), FIRST)
         if not bare.said or bare.cut:
             return
+        if heard.open:
+            await self.list_without(bare)
+        await self.sign_in()
+        if self.options.login:
+            await self.log_in(self.options.login)
         await self.come_in(bare)
-        await asyncio.gather(self.edges(), self.inside(), self.sign_in())
+        await asyncio.gather(self.edges(), self.inside(), self.clients())
+        if heard.login and heard.issuers[0].metadata:
+            await login.end(self.network, heard.issuers[0].metadata, heard.login)
 
     async def keep(self, name: str, request: Request, patience: float | None = None) -> Answer:
         """Ask, and keep the answer under a name."""
@@ -186,10 +226,9 @@ class Survey:
     async def come_in(self, bare: Answer) -> None:
         """`initialize` with the credential, if there is one and it may be sent."""
         heard = self.evidence
-        if refused(bare) and not heard.credential and self.prompt:
-            waited = asyncio.get_running_loop().time()
-            heard.credential = self.prompt()
-            self.network.ends += asyncio.get_running_loop().time() - waited
+        if heard.closed and not heard.credential and self.options.prompt:
+            with self.network.waiting(login.WAIT):
+                heard.credential = self.options.prompt()
         if heard.credential and heard.target.scheme == "http" and heard.kind != addresses.LOOPBACK:
             heard.notes.append("The credential was not sent: the URL is http://, where everybody on the way reads it.")
             heard.credential = Credential()
@@ -200,14 +239,12 @@ class Survey:
         agreed = heard.result("own") or {}
         heard.version = str(agreed.get("protocolVersion", ""))[:40]
         session = heard.answers["own"].headers.get("mcp-session-id", "")
-        heard.session = session if re.fullmatch(r"[\x21-\x7e]{1,512}", session) else ""
-        if heard.open:
-            await self.list_without(bare)
+        heard.session = session if SESSION.fullmatch(session) else ""
 
     async def list_without(self, bare: Answer) -> None:
         """The tools, as whoever has no credential: some servers let everybody in, and ask for one here."""
         target, session = self.evidence.target, bare.headers.get("mcp-session-id", "")
-        headers = {"Mcp-Session-Id": session} if session and session == self.evidence.session else {}
+        headers = {"Mcp-Session-Id": session} if SESSION.fullmatch(session) else {}
         if headers:
             await self.network.ask(protocol.call(target, protocol.INITIALIZED, id=None, headers=headers))
         await self.keep("list-bare", protocol.call(target, "tools/list", {}, headers=headers))
@@ -282,6 +319,9 @@ class Survey:
             return
         ping = [protocol.call(heard.target, "ping", id=10 + n, headers=headers) for n in range(FOLLOW_UPS)]
         heard.follow_ups = list(await asyncio.gather(*(self.network.ask(request) for request in ping)))
+        if self.options.call:
+            params = {"name": self.options.call, "arguments": {}}
+            heard.called = await self.network.ask(protocol.call(heard.target, "tools/call", params, headers=headers))
 
     async def list_tools(self, headers: Mapping[str, str]) -> None:
         heard, cursor = self.evidence, None
@@ -360,6 +400,60 @@ class Survey:
             issuer.answers[name] = await self.network.follow(said[name], method, sent, body)
 
         await asyncio.gather(*(look(name, *how) for name, how in asked.items() if isinstance(said.get(name), str)))
+
+    async def log_in(self, open: Open) -> None:
+        """A token for the rest of the run, from the user's own sign-in."""
+        heard = self.evidence
+        issuer = heard.issuers[0] if heard.oauth and heard.issuers else None
+        if not issuer or not issuer.metadata:
+            heard.notes.append(
+                "Nobody was asked to sign in, because the server offers no sign-in that can be followed."
+            )
+            return
+        done = await login.log_in(
+            self.network, issuer.text, issuer.metadata, heard.resource or {}, self.options.client, open
+        )
+        heard.login = done
+        secret = [done.secret, *(value for value in done.tokens.values() if isinstance(value, str))]
+        heard.secrets += [value for value in secret if value]
+        if done.credential:
+            heard.credential = done.credential
+
+    async def clients(self) -> None:
+        """Registrations as platforms make them, and what their callbacks get for a client that exists."""
+        for issuer in self.evidence.issuers:
+            if said := issuer.metadata:
+                if self.options.register and said.get("registration_endpoint"):
+                    await asyncio.gather(*(self.register(issuer, said, *one) for one in callbacks().items()))
+                if self.options.client[0]:
+                    await asyncio.gather(*(self.authorize(issuer, said, *one) for one in callbacks().items()))
+
+    async def register(self, issuer: Issuer, said: Object, platform: str, callback: str) -> None:
+        scope = scopes(self.evidence.resource, said)
+        made = await register(self.network, said, platform, callback, scope)
+        issuer.registrations.append(made)
+        self.evidence.secrets += [
+            value for name, value in made.client.items() if isinstance(value, str) and "id" not in name
+        ]
+        if made.id:
+            await remove(self.network, made)
+
+    async def authorize(self, issuer: Issuer, said: Object, platform: str, callback: str) -> None:
+        """The authorization request of a platform, whose answer is looked at and not followed."""
+        asked = {
+            "response_type": "code",
+            "client_id": self.options.client[0],
+            "redirect_uri": callback,
+            "state": GARBAGE,
+            "code_challenge": login.challenge(GARBAGE),
+            "code_challenge_method": "S256",
+            **({"scope": scope} if (scope := scopes(self.evidence.resource, said)) else {}),
+            "resource": self.evidence.target.text,
+        }
+        place = str(said.get("authorization_endpoint"))
+        mark = "&" if "?" in place else "?"
+        headers = {"User-Agent": protocol.NAME, "Accept": "text/html"}
+        issuer.authorized[platform] = await self.network.follow(f"{place}{mark}{urlencode(asked)}", headers=headers)
 
 
 def with_query(url: Url, token: str) -> Url:

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .findings import FAIL, WARN, Finding, Seen, table, words
+from .data import table, words
+from .findings import FAIL, WARN, Finding, Seen
 from .project import Project
 from .survey import Evidence
 
@@ -21,13 +22,18 @@ class Verdict:
 
 
 def platforms() -> dict[str, dict[str, Any]]:
-    return table("platforms.toml")
+    return table("platforms")
 
 
 def concerned(platform: str, named: Iterable[str]) -> bool:
     """Whether a list of platforms, which may hold `everybody` and `cloud`, has this one."""
     row = platforms()[platform]
     return any(name in (EVERYBODY, platform) or (name == CLOUD and row.get("cloud", False)) for name in named)
+
+
+def stopping(one: Seen) -> tuple[str, ...]:
+    """The platforms that do not connect because of this."""
+    return one.stops or tuple(words(one.probe).get("stops", ()))
 
 
 def way(heard: Evidence) -> str:
@@ -44,16 +50,16 @@ def way(heard: Evidence) -> str:
 
 def verdicts(heard: Evidence, seen: Iterable[Seen]) -> list[Verdict]:
     """One for each platform, in the order of the table."""
-    by_probe = {one.probe: words(one.probe) for one in seen}
-    return [verdict(name, heard, by_probe) for name in platforms()]
+    every = list(seen)
+    return [verdict(name, heard, every) for name in platforms()]
 
 
-def verdict(name: str, heard: Evidence, by_probe: dict[str, dict[str, Any]]) -> Verdict:
+def verdict(name: str, heard: Evidence, seen: list[Seen]) -> Verdict:
     row = platforms()[name]
     title = row["title"]
-    if stopped := [probe for probe, said in by_probe.items() if concerned(name, said.get("stops", ()))]:
-        return Verdict(name, title, NO, f"because of {', '.join(stopped)}, below.")
-    if any(concerned(name, said.get("unknown", ())) for said in by_probe.values()):
+    if stopped := dict.fromkeys(words(one.probe)["title"] for one in seen if concerned(name, stopping(one))):
+        return Verdict(name, title, NO, f"{'; '.join(stopped)}.")
+    if any(concerned(name, words(one.probe).get("unknown", ())) for one in seen):
         return Verdict(name, title, UNKNOWN, "Something was not answered: see below.")
     path = way(heard)
     if not path:
@@ -72,7 +78,7 @@ def findings(seen: Iterable[Seen], project: Project | None, wanted: str | None) 
         if project and "here" in said:
             cure += f" In {project.name}: {filled(said['here'], values)}"
         finding = Finding(one.probe, said["level"], one.seen, filled(said["expected"], values), cure, said["source"])
-        stops = said.get("stops", ())
+        stops = stopping(one)
         if wanted and finding.level == FAIL and stops and not concerned(wanted, stops):
             finding = replace(finding, level=WARN)
         found.append(finding)

@@ -3,23 +3,34 @@
 import asyncio
 import ssl
 import tempfile
+import threading
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx2
+
 from mcp_connector.doctor.credentials import Credential, bearer
 from mcp_connector.doctor.diagnosis import diagnose
 from mcp_connector.doctor.network import Network, resolve
 from mcp_connector.doctor.report import Diagnosis
+from mcp_connector.doctor.survey import Options
 from mcp_connector.doctor.target import given
 
 from .certificates import make
-from .zoo import HOST, TOKEN, Server, zoo
+from .zoo import CLIENT, HOST, TOKEN, Server, zoo
 
 ROWS: dict[str, dict[str, Any]] = tomllib.loads((Path(__file__).parent / "zoo.toml").read_text())
 AT_ONCE = 8
+HEALTHY: dict[str, dict[str, Any]] = {
+    "": {},
+    "with token": {"token": True},
+    "with login": {"login": True, "call": "count_animals"},
+    "with registrations": {"register": True, "client": CLIENT},
+}
+"""How healthy servers are visited."""
 ADDRESS = "93.184.215.14"  # of nobody that is called: connections go to loopback
 
 
@@ -72,8 +83,29 @@ def plan(servers: Mapping[str, Server], free: int) -> dict[str, tuple[str, int, 
     return found
 
 
-async def visit(url: str, network: Network, credential: Credential | None = None, wanted: str | None = None) -> Visit:
-    return Visit(*await diagnose(given(url), network, credential, wanted))
+async def visit(
+    url: str,
+    network: Network,
+    credential: Credential | None = None,
+    wanted: str | None = None,
+    options: Options | None = None,
+) -> Visit:
+    return Visit(*await diagnose(given(url), network, credential, wanted, options))
+
+
+def browser(url: str) -> None:
+    """A user's browser, in which somebody is signed in at the provider."""
+    threading.Thread(target=lambda: httpx2.get(url, follow_redirects=True, trust_env=False), daemon=True).start()
+
+
+def options(row: Mapping[str, Any]) -> Options:
+    """What a row asks the doctor to do."""
+    return Options(
+        call=row.get("call", ""),
+        register=row.get("register", False),
+        client=(row.get("client", ""), ""),
+        login=browser if row.get("login") else None,
+    )
 
 
 def visit_all(healthy: tuple[str, ...] = ("none", "key", "oauth", "oauth public", "lazy")) -> dict[str, Visit]:
@@ -89,15 +121,17 @@ async def visits(servers: Mapping[str, Server], trust: ssl.SSLContext, healthy: 
     turns = asyncio.Semaphore(AT_ONCE)
     token = bearer(TOKEN, "MCP_TOKEN", token=True)
 
-    async def one(url: str, port: int, addresses: list[str] | None, credential: Credential | None) -> Visit:
+    async def one(url: str, port: int, addresses: list[str] | None, row: Mapping[str, Any]) -> Visit:
         async with turns:
-            return await visit(url, network(port, addresses, trust), credential)
+            credential = token if row.get("token") else None
+            return await visit(url, network(port, addresses, trust), credential, None, options(row))
 
-    asked: dict[str, tuple[str, int, list[str] | None, Credential | None]] = {}
+    asked: dict[str, tuple[str, int, list[str] | None, Mapping[str, Any]]] = {}
     for name, (url, port, addresses) in plan(servers, 9).items():
-        asked[name] = (url, port, addresses, token if ROWS[name].get("token") else None)
+        asked[name] = (url, port, addresses, ROWS[name])
     for name in healthy:
-        asked[f"healthy {name}"] = (servers[name].url, servers[name].port, None, None)
-        asked[f"healthy {name} with token"] = (servers[name].url, servers[name].port, None, token)
+        for how, row in HEALTHY.items():
+            if name in ("none", "oauth", "lazy") or how in ("", "with token"):
+                asked[f"healthy {name} {how}".strip()] = (servers[name].url, servers[name].port, None, row)
     found = await asyncio.gather(*(one(*how) for how in asked.values()))
     return dict(zip(asked, found, strict=True))

@@ -8,6 +8,7 @@ authorization server are made here, because a fault must be in them alone.
 """
 
 import asyncio
+import base64
 import json
 import socket
 import socketserver
@@ -18,13 +19,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
+from mcp_connector.doctor.clients import callbacks
+
 TOKEN = "a-token-of-the-zoo"
 ISSUER = "/as"
+CLIENT = "a-client"
+MANAGING = "of-the-registration"
+CALLBACKS = [*callbacks().values()]
+"""Where the client that exists may be sent back."""
 HOST = "connector.example.com"
 """Whose address is public, as far as the doctor can see."""
 PAGE = b"<!doctype html><html><head><title>Welcome</title></head><body>Welcome</body></html>"
@@ -49,6 +57,10 @@ class Request:
         except ValueError:
             return {}
         return said if isinstance(said, dict) else {}
+
+    @property
+    def form(self) -> dict[str, str]:
+        return dict(parse_qsl(self.body.decode()))
 
     @property
     def rpc(self) -> str:
@@ -114,6 +126,9 @@ class Healthy:
 
     def __init__(self, app: Any, auth: str) -> None:
         self.app, self.auth = app, auth
+        self.clients: dict[str, dict[str, Any]] = {}
+        self.tokens: set[str] = set()
+        """Those of sign-ins that are not revoked."""
 
     async def __call__(self, request: Request) -> Reply | None:
         if request.path.startswith("/.well-known/") or request.path.startswith(ISSUER):
@@ -133,11 +148,43 @@ class Healthy:
             return told({"resource": f"{request.origin}/mcp", **named})
         if request.path in PLACES:
             return told(metadata(issuer))
+        if request.path == f"{ISSUER}/authorize":
+            return self.authorize(request)
         if request.path == f"{ISSUER}/token":
-            return told({"error": "invalid_grant"}, 400)
-        if request.path == f"{ISSUER}/register":
-            return register(request)
+            return self.token(request.form)
+        if request.path == f"{ISSUER}/revoke":
+            self.tokens.discard(request.form.get("token", ""))
+            return told({})
+        if request.path.startswith(f"{ISSUER}/register"):
+            return self.register(request)
         return told({}, 404)
+
+    def authorize(self, request: Request) -> Reply:
+        """Nobody is asked: whoever comes is signed in."""
+        asked = dict(parse_qsl(request.query))
+        client = {**self.clients, CLIENT: {"redirect_uris": CALLBACKS}}.get(asked.get("client_id", ""), {})
+        if asked.get("redirect_uri") not in client.get("redirect_uris", []):
+            return html(400)
+        answer = {"code": "a-code", "state": asked["state"], "iss": request.origin + ISSUER}
+        return Reply(302, {"location": f"{asked['redirect_uri']}?{urlencode(answer)}"})
+
+    def token(self, form: Mapping[str, str]) -> Reply:
+        if form.get("code") != "a-code" and form.get("refresh_token") not in self.tokens:
+            return told({"error": "invalid_grant"}, 400)
+        refresh = f"refresh-{len(self.tokens)}"
+        self.tokens |= {TOKEN, refresh}
+        return told({"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600, "refresh_token": refresh})
+
+    def register(self, request: Request) -> Reply:
+        if request.method == "DELETE":
+            known = request.headers.get("authorization") == f"Bearer {MANAGING}"
+            return Reply(204 if known and self.clients.pop(request.path.rpartition("/")[2], {}) else 401)
+        if not request.call.get("redirect_uris"):
+            return told({"error": "invalid_redirect_uri"}, 400)
+        client = {**request.call, "client_id": f"client-{len(self.clients)}"}
+        self.clients[client["client_id"]] = client
+        place = f"{request.origin}{request.path}/{client['client_id']}"
+        return told({**client, "registration_client_uri": place, "registration_access_token": MANAGING}, 201)
 
     async def serve(self, request: Request) -> Reply:
         """What the SDK says."""
@@ -183,6 +230,7 @@ def metadata(issuer: str) -> dict[str, Any]:
         "token_endpoint": f"{issuer}/token",
         "registration_endpoint": f"{issuer}/register",
         "jwks_uri": f"{issuer}/jwks",
+        "revocation_endpoint": f"{issuer}/revoke",
         "response_types_supported": ["code"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "code_challenge_methods_supported": ["S256"],
@@ -191,12 +239,6 @@ def metadata(issuer: str) -> dict[str, Any]:
         "client_id_metadata_document_supported": True,
         "scopes_supported": ["read", "offline_access"],
     }
-
-
-def register(request: Request) -> Reply:
-    if not request.call.get("redirect_uris"):
-        return told({"error": "invalid_redirect_uri"}, 400)
-    return told({**request.call, "client_id": "a-client"}, 201)
 
 
 def refusal(request: Request, auth: str) -> Reply:
@@ -544,6 +586,86 @@ async def own_token_403(request: Request, ordinary: Ordinary) -> Reply | None:
 async def key_401(request: Request, ordinary: Ordinary) -> Reply | None:
     request.headers = {name: value for name, value in request.headers.items() if name != "authorization"}
     return await ordinary(request)
+
+
+# Clients
+
+
+def refusing(name: str, wanted: Callable[[Request], bool], reply: Callable[[], Reply]) -> None:
+    """Plant an answer to requests that are as wanted."""
+
+    @fault(name, "oauth")
+    async def planted(request: Request, ordinary: Ordinary) -> Reply | None:
+        return reply() if wanted(request) else await ordinary(request)
+
+
+def registers(request: Request) -> bool:
+    return request.path == f"{ISSUER}/register" and "client_name" in request.call
+
+
+def wrong(error: str) -> Callable[[], Reply]:
+    return lambda: told({"error": error, "error_description": "Look at the documents."}, 400)
+
+
+refusing(
+    "registration-loopback",
+    lambda request: registers(request) and "http://127.0.0.1" in str(request.call["redirect_uris"]),
+    wrong("invalid_redirect_uri"),
+)
+refusing(
+    "registration-offline",
+    lambda request: registers(request) and "offline_access" in request.call["scope"],
+    wrong("invalid_client_metadata"),
+)
+refusing(
+    "callback-unknown",
+    lambda request: request.path.endswith("/authorize") and "duvo" in request.query,
+    wrong("invalid_redirect_uri"),
+)
+refusing("client-deleted", lambda request: request.path.endswith("/authorize"), wrong("invalid_client"))
+refusing("code-refused", lambda request: request.form.get("code") == "a-code", wrong("invalid_client"))
+refusing("refresh-refused", lambda request: "refresh_token" in request.form, wrong("invalid_grant"))
+
+
+@fault("registration-secret", "oauth")
+async def registration_secret(request: Request, ordinary: Ordinary) -> Reply | None:
+    reply = await ordinary(request)
+    secret = {"token_endpoint_auth_method": "client_secret_post", "client_secret": "a-secret-of-the-zoo"}
+    return changed(reply, **secret) if registers(request) else reply
+
+
+@fault("sign-in-refused", "oauth")
+async def sign_in_refused(request: Request, ordinary: Ordinary) -> Reply | None:
+    if not request.path.endswith("/authorize"):
+        return await ordinary(request)
+    asked = dict(parse_qsl(request.query))
+    answer = {"error": "invalid_request", "error_description": "AADSTS9010010: the resource is not known"}
+    return Reply(302, {"location": f"{asked['redirect_uri']}?{urlencode({**answer, 'state': asked['state']})}"})
+
+
+@fault("no-refresh-token", "oauth")
+async def no_refresh_token(request: Request, ordinary: Ordinary) -> Reply | None:
+    reply = await ordinary(request)
+    return changed(reply, refresh_token=None) if request.form.get("code") == "a-code" else reply
+
+
+@fault("foreign-iss", "oauth")
+async def foreign_iss(request: Request, ordinary: Ordinary) -> Reply | None:
+    reply = await ordinary(request)
+    if reply and "location" in reply.headers:
+        reply.headers["location"] = reply.headers["location"].replace("%2Fas", "%2Fother")
+    return reply
+
+
+@fault("audience-guid", "oauth")
+async def audience_guid(request: Request, ordinary: Ordinary) -> Reply | None:
+    """As Entra does: `aud` is the id of the application, and the server expects its URL."""
+    reply = await ordinary(request)
+    if request.form.get("code") == "a-code" or "refresh_token" in request.form:
+        claims = {"iss": request.origin + ISSUER, "aud": "aebc6443-996d-45c2-90f0-388ff96faa56", "scp": "read"}
+        payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+        return changed(reply, access_token=f"eyJhbGciOiJub25lIn0.{payload}.c2lnbmF0dXJl")
+    return reply
 
 
 # Tools

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ..findings import Probe, Seen
 from ..survey import Evidence
-from . import browsers, edge, metadata, network, providers, tokens, tools, transport, versions
+from . import browsers, clients, edge, metadata, network, providers, tokens, tools, transport, versions
 
 ENDING: list[Probe] = [network.reached, edge.stopped, transport.stopped]
 OTHERS: list[Probe] = [
@@ -29,10 +29,14 @@ OTHERS: list[Probe] = [
     metadata.resource,
     metadata.uninvited,
     providers.issuers,
+    clients.registrations,
+    clients.authorized,
+    clients.signed_in,
     tokens.own,
     tokens.strangers,
     tools.listed,
     tools.schemas,
+    clients.called,
     browsers.preflight,
 ]
 

@@ -1,0 +1,79 @@
+"""OAuth clients that the doctor registers as platforms do, and removes again (RFC 7591, RFC 7592)."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from . import protocol
+from .data import table
+from .documents import Object, Unreadable, an_object
+from .exchange import Answer
+from .network import Network
+
+JSON = {"User-Agent": protocol.NAME, "Content-Type": "application/json", "Accept": "application/json"}
+
+
+@dataclass
+class Registration:
+    """What became of one registration."""
+
+    platform: str
+    callback: str
+    answer: Answer
+    client: Object = field(default_factory=dict)
+    removed: bool = False
+
+    @property
+    def id(self) -> str:
+        value = self.client.get("client_id")
+        return value if isinstance(value, str) else ""
+
+
+def callbacks() -> dict[str, str]:
+    """The callback URL of each platform that has a fixed one."""
+    return {name: row["callback"] for name, row in table("platforms").items() if "callback" in row}
+
+
+async def register(network: Network, said: Object, platform: str, callback: str, scope: str) -> Registration:
+    """Register a public client at the authorization server whose metadata this is."""
+    asked = {
+        "client_name": f"mcp-connector doctor ({platform})",
+        "redirect_uris": [callback],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "none",
+        **({"application_type": "native"} if callback.startswith("http://127.0.0.1") else {}),
+        **({"scope": scope} if scope else {}),
+    }
+    answer = await network.follow(said.get("registration_endpoint"), "POST", JSON, json.dumps(asked).encode())
+    made = Registration(platform, callback, answer)
+    if answer.said and answer.status in (200, 201):
+        with suppress(Unreadable):
+            made.client = an_object(answer.body)
+    return made
+
+
+async def remove(network: Network, made: Registration) -> None:
+    """Delete a client where the server lets its owner do that; `removed` says whether it is gone."""
+    place, token = made.client.get("registration_client_uri"), made.client.get("registration_access_token")
+    if not isinstance(place, str) or not isinstance(token, str) or not token.isascii() or not token.isprintable():
+        return
+    answer = await network.follow(place, "DELETE", {"User-Agent": protocol.NAME, "Authorization": f"Bearer {token}"})
+    made.removed = answer.status in (200, 204)
+
+
+def scopes(resource: Object | None, said: Object) -> str:
+    """What a client asks for: the scopes of the resource, and to stay signed in where that is offered."""
+    named = (resource or {}).get("scopes_supported")
+    wanted = [scope for scope in named if isinstance(scope, str)] if isinstance(named, list) else []
+    offered = said.get("scopes_supported")
+    if isinstance(offered, list) and "offline_access" in offered and "offline_access" not in wanted:
+        wanted.append("offline_access")
+    return " ".join(wanted)
+
+
+def methods(said: Mapping[str, object]) -> list[object]:
+    """How clients may authenticate at the token endpoint (RFC 8414 §2 has the default)."""
+    named = said.get("token_endpoint_auth_methods_supported")
+    return named if isinstance(named, list) else ["client_secret_basic"]
