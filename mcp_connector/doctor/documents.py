@@ -89,7 +89,7 @@ def reply(body: bytes, content_type: str) -> Object:
     """The JSON-RPC reply in a body, as JSON or as an event; Unreadable where there is none."""
     if content_type.partition(";")[0].strip().lower() != "text/event-stream":
         return an_object(body)
-    for said in objects(body + b"\n\n"):
+    for said in objects(body):
         if "result" in said or "error" in said:
             return said
-    raise Unreadable("a stream without a reply")
+    raise Unreadable("a stream without a whole reply")

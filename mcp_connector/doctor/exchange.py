@@ -61,7 +61,7 @@ class Answer:
     code: int = 0
     """OpenSSL's number for what is wrong with a certificate."""
     cut: str = ""
-    """`size` or `time`."""
+    """`size`, `time` or `broken`."""
     seconds: float = 0.0
     """Until the header section was there."""
     whole: float = 0.0
@@ -105,7 +105,7 @@ class Reading:
         if not self.status:
             return Answer(self.request, trouble=trouble or Trouble.CLOSED, detail=detail, code=code, seconds=took)
         body = decoded(bytes(self.body[:LARGEST]), self.headers.get("content-encoding", ""))
-        cut = self.cut or ("time" if trouble else "")
+        cut = self.cut or {None: "", Trouble.SILENT: "time"}.get(trouble, "broken")
         return Answer(
             self.request, self.status, self.headers, body, detail=detail, cut=cut, seconds=self.seconds, whole=took
         )

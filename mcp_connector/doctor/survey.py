@@ -42,6 +42,8 @@ class Issuer:
     """Of its endpoints, by their names in the metadata."""
     registrations: list[Registration] = field(default_factory=list)
     """What became of each platform's registration, with --register."""
+    empty: Registration | None = None
+    """The client that an empty registration made."""
     authorized: dict[str, Answer] = field(default_factory=dict)
     """What each platform's callback gets for the client of --client-id."""
 
@@ -58,6 +60,8 @@ class Evidence:
     follow_ups: list[Answer] = field(default_factory=list)
     tools: list[Object] | None = None
     more_tools: bool = False
+    endless_tools: bool = False
+    """Whether a page of the list leads to an earlier one."""
     challenge_url: str = ""
     resource: Object | None = None
     """The protected resource metadata that a client would use."""
@@ -278,11 +282,19 @@ class Survey:
                 for name, agent in protocol.AGENTS.items()
             },
         }
+        if self.evidence.oauth:
+            place, agent = self.evidence.answers["known path"].request.url, "Claude-User"
+            asked[f"metadata {agent}"] = protocol.get(place, headers={"User-Agent": protocol.AGENTS[agent]})
         if self.evidence.closed:
             bearer = {"Authorization": f"Bearer {GARBAGE}"}
             asked["garbage"] = protocol.initialize(target, bearer)
             asked["query"] = protocol.initialize(with_query(target, self.query_token()))
         await asyncio.gather(*(self.keep(name, request) for name, request in asked.items()), self.stream())
+        for name in list(asked):
+            if name.startswith("agent ") and self.evidence.answers[name].trouble is Trouble.SILENT:
+                await self.keep(name, asked[name])  # its silence counts the second time only
+        if "access-control-allow-origin" in self.evidence.answers["preflight"].headers:
+            await self.keep("origin", protocol.initialize(target, {**own, "Origin": preflight["Origin"]}))
 
     def query_token(self) -> str:
         """The user's own token in a URL ends in the server's logs: on this machine only."""
@@ -312,7 +324,7 @@ class Survey:
         if not heard.inside:
             return
         headers = self.headers()
-        await self.network.ask(protocol.call(heard.target, protocol.INITIALIZED, id=None, headers=headers))
+        await self.keep("initialized", protocol.call(heard.target, protocol.INITIALIZED, id=None, headers=headers))
         await self.list_tools(headers)
         listed = heard.heard("list")
         if listed and refused(listed):
@@ -324,7 +336,7 @@ class Survey:
             heard.called = await self.network.ask(protocol.call(heard.target, "tools/call", params, headers=headers))
 
     async def list_tools(self, headers: Mapping[str, str]) -> None:
-        heard, cursor = self.evidence, None
+        heard, cursor, seen = self.evidence, None, set[str]()
         for number in range(PAGES):
             params: Object = {"cursor": cursor} if cursor else {}
             name = "list" if number == 0 else f"list {number + 1}"
@@ -336,6 +348,8 @@ class Survey:
             cursor = said.get("nextCursor")
             if not isinstance(cursor, str) or not cursor:
                 return
+            heard.endless_tools = heard.endless_tools or cursor in seen
+            seen.add(cursor)
         heard.more_tools = True
 
     async def sign_in(self) -> None:
@@ -393,6 +407,7 @@ class Survey:
         asked: dict[str, tuple[str, dict[str, str], bytes]] = {
             "token_endpoint": ("POST", form, urlencode(wrong).encode()),
             "registration_endpoint": ("POST", {"Content-Type": "application/json"}, b"{}"),
+            "authorization_endpoint": ("GET", {}, b""),
         }
 
         async def look(name: str, method: str, headers: dict[str, str], body: bytes) -> None:
@@ -400,6 +415,11 @@ class Survey:
             issuer.answers[name] = await self.network.follow(said[name], method, sent, body)
 
         await asyncio.gather(*(look(name, *how) for name, how in asked.items() if isinstance(said.get(name), str)))
+        # Whoever takes an empty registration has made a client.
+        answer = issuer.answers.get("registration_endpoint")
+        if answer and answer.status in (200, 201) and (client := document(replace(answer, status=200))):
+            issuer.empty = Registration("", "", answer, client)
+            await remove(self.network, issuer.empty)
 
     async def log_in(self, open: Open) -> None:
         """A token for the rest of the run, from the user's own sign-in."""

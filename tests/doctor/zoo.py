@@ -436,6 +436,68 @@ async def sse_only(request: Request, ordinary: Ordinary) -> Reply | None:
     return told({}, 405) if request.rpc else await ordinary(request)
 
 
+def of_initialize(name: str, change: Callable[[Reply], Reply]) -> None:
+    """Plant a fault in the reply to `initialize`."""
+
+    @fault(name)
+    async def planted(request: Request, ordinary: Ordinary) -> Reply | None:
+        reply = await ordinary(request)
+        return change(reply) if request.rpc == "initialize" and reply else reply
+
+
+def result_with(reply: Reply, **members: Any) -> Reply:
+    result = {**reply.said["result"], **members}
+    return changed(reply, result={name: value for name, value in result.items() if value is not None})
+
+
+of_initialize("text-plain", lambda reply: replace(reply, headers={"content-type": "text/plain"}))
+of_initialize("other-id", lambda reply: changed(reply, id=7))
+of_initialize("no-jsonrpc", lambda reply: changed(reply, jsonrpc=None))
+of_initialize("no-server-info", lambda reply: result_with(reply, serverInfo=None))
+of_initialize("tools-undeclared", lambda reply: result_with(reply, capabilities={}))
+of_initialize("unknown-version", lambda reply: result_with(reply, protocolVersion="2027-01-01"))
+of_initialize("half-an-event", lambda reply: replace(stream(reply.said), body=stream(reply.said).body.rstrip()))
+of_initialize("limited", lambda reply: told({"error": "too many requests"}, 429))
+
+
+@fault("refusal-200")
+async def refusal_200(request: Request, ordinary: Ordinary) -> Reply | None:
+    said = {"code": -32001, "message": "Unauthorized: no API key"}
+    return told({"jsonrpc": "2.0", "id": 1, "error": said}) if request.rpc else await ordinary(request)
+
+
+@fault("broken-body")
+async def broken_body(request: Request, ordinary: Ordinary) -> Reply | None:
+    reply = await ordinary(request)
+    if reply and request.rpc == "initialize":
+        reply.headers["content-length"] = str(len(reply.body) + 100)
+    return reply
+
+
+@fault("notification-400")
+async def notification_400(request: Request, ordinary: Ordinary) -> Reply | None:
+    return told({}, 400) if request.rpc.startswith("notifications/") else await ordinary(request)
+
+
+@fault("access-proxy")
+async def access_proxy(request: Request, ordinary: Ordinary) -> Reply | None:
+    return Reply(302, {"location": "https://sso.example.com/login?next=/mcp"})
+
+
+@fault("bot-reset")
+async def bot_reset(request: Request, ordinary: Ordinary) -> Reply | None:
+    if "Claude" in request.headers.get("user-agent", ""):
+        await begin(request, [(b"content-length", b"bad")])  # which ends the connection
+    return await ordinary(request)
+
+
+@fault("bot-at-metadata", "oauth")
+async def bot_at_metadata(request: Request, ordinary: Ordinary) -> Reply | None:
+    if "Claude" in request.headers.get("user-agent", "") and request.method == "GET":
+        return html(403)
+    return await ordinary(request)
+
+
 # Versions
 
 
@@ -480,6 +542,12 @@ async def no_challenge(request: Request, ordinary: Ordinary) -> Reply | None:
     if reply:
         reply.headers.pop("www-authenticate", None)
     return reply
+
+
+@fault("challenge-403", "oauth")
+async def challenge_403(request: Request, ordinary: Ordinary) -> Reply | None:
+    reply = await ordinary(request)
+    return replace(reply, status=403) if reply and reply.status == 401 else reply
 
 
 @fault("internal-challenge", "oauth")
@@ -531,6 +599,9 @@ of_issuer("issuer-other", issuer="https://login.example.com")
 of_issuer("no-registration", registration_endpoint=None, client_id_metadata_document_supported=None)
 of_issuer("no-iss", authorization_response_iss_parameter_supported=None)
 of_issuer("no-refresh", grant_types_supported=["authorization_code"])
+of_issuer("no-code-grant", grant_types_supported=["client_credentials", "refresh_token"])
+of_issuer("authorize-internal", authorization_endpoint="https://10.0.0.7/authorize")
+of_issuer("authorize-elsewhere", authorization_endpoint="https://login.invalid/authorize")
 of_issuer("no-token-endpoint", token_endpoint=None)
 of_issuer("token-endpoint-internal", token_endpoint="http://10.0.0.7/token")
 
@@ -672,6 +743,7 @@ async def audience_guid(request: Request, ordinary: Ordinary) -> Reply | None:
 
 
 of_tools("no-tools", lambda tools: [])
+of_tools("tool-schema", lambda tools: [{**tools[0], "inputSchema": {}}, *tools[1:]])
 of_tools("tool-twice", lambda tools: [*tools, tools[0]])
 of_tools("tool-name", lambda tools: [{**tools[0], "name": "find animal"}, *tools[1:]])
 of_tools("tool-undescribed", lambda tools: [{**tools[0], "description": ""}, *tools[1:]])
@@ -693,6 +765,16 @@ of_tools("schema-ref", lambda tools: [{**tool, "inputSchema": schema(**{"$ref": 
 of_schema("schema-ref-in-one", **{"$ref": "#/$defs/Name"})
 of_schema("schema-types", type=["string", "null"])
 of_schema("schema-exclusive", type="integer", exclusiveMinimum=0)
+
+
+@fault("tools-endless")
+async def tools_endless(request: Request, ordinary: Ordinary) -> Reply | None:
+    reply = await ordinary(request)
+    if request.rpc == "tools/list" and not request.modern and reply:
+        name = {"name": f"tool-{request.call['params'].get('cursor', 'first')}-{id(reply)}"}
+        tools = [{**reply.said["result"]["tools"][0], **name}]
+        return changed(reply, result={"tools": tools, "nextCursor": "more"})
+    return reply
 
 
 @fault("tools-error")
@@ -835,7 +917,7 @@ class Listening:
             answer.cancel()  # nobody waits for it any more
             return
         if (reply := answer.result()) is not None:
-            sent = {**reply.headers, "content-length": str(len(reply.body))}
+            sent = {"content-length": str(len(reply.body)), **reply.headers}
             pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent.items()]
             await send({"type": "http.response.start", "status": reply.status, "headers": pairs})
             await send({"type": "http.response.body", "body": reply.body})

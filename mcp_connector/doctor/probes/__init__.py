@@ -17,6 +17,7 @@ OTHERS: list[Probe] = [
     edge.agents,
     edge.spelling,
     edge.limits,
+    transport.initialized,
     transport.sessions,
     transport.accept,
     transport.listening,

@@ -17,6 +17,10 @@ def preflight(heard: Evidence) -> Iterator[Seen]:
     needed = [name for name in NEEDED if name != "mcp-session-id" or heard.session]
     if "*" in allowed:
         needed = [name for name in needed if name == "authorization"]  # which the star leaves out
+    origin = heard.heard("origin")
+    exposed = origin.headers.get("access-control-expose-headers", "").lower() if origin else ""
+    if origin and "mcp-session-id" in origin.headers and "mcp-session-id" not in exposed and exposed.strip() != "*":
+        yield Seen("cors-expose", "access-control-expose-headers without mcp-session-id")
     if missing := [name for name in needed if name not in allowed]:
         names = ", ".join(missing)
         yield Seen("cors", f"access-control-allow-headers without {names}", {"headers": names})

@@ -122,6 +122,6 @@ def called(heard: Evidence) -> Iterator[Seen]:
 
 def stay(heard: Evidence) -> list[str]:
     """Clients that the provider does not let the doctor delete."""
-    made = [made for issuer in heard.issuers for made in issuer.registrations]
+    made = [made for issuer in heard.issuers for made in [*issuer.registrations, *filter(None, [issuer.empty])]]
     made += [heard.login.made] if heard.login and heard.login.made else []
     return [clean(one.id, 60) for one in made if one.id and not one.removed]

@@ -1,16 +1,20 @@
 """What stands between a platform and the server: firewalls, redirects, the Host header, limits."""
 
+import email.utils
+import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from ..documents import page
-from ..exchange import Answer
+from ..exchange import Answer, Trouble
 from ..findings import Seen
 from ..survey import Evidence, error
 from ..text import clean, place
 
 REDIRECTS = (301, 302, 303, 307, 308)
 TUNNELS = ("ngrok-error-code", "ngrok-skip-browser-warning", "bypass-tunnel-reminder", "x-tunnel-phishing")
-SKEW = 90.0
+SKEW = 90.0  # seconds
+BOTS = {"Claude-User": "bot-claude", "openai-mcp": "bot-openai"}
 
 
 def stopped(heard: Evidence) -> Iterator[Seen]:
@@ -20,7 +24,11 @@ def stopped(heard: Evidence) -> Iterator[Seen]:
     if bare.status in REDIRECTS:
         where = bare.headers.get("location", "")
         probe = "redirect-http" if where.startswith("http://") and heard.target.scheme == "https" else "redirect"
+        if urlsplit(where).hostname not in (None, heard.target.host):
+            probe = "redirect-elsewhere"
         yield Seen(probe, f"{bare.status} to {place(where) or 'nowhere'}", {"location": place(where)})
+    elif bare.status == 429:
+        yield Seen("limited", "429 for the first request")
     elif bare.status == 421 or (bare.status in (400, 403) and "invalid host" in text and not page(bare.body)):
         yield Seen("host", f"{bare.status} {clean(first_words(bare), 80)}", {"host": clean(heard.target.host)})
     elif any(mark in bare.headers or mark in text for mark in TUNNELS) and page(bare.body):
@@ -49,13 +57,18 @@ def agents(heard: Evidence) -> Iterator[Seen]:
     """Whether the same request fares worse under the name of a platform."""
     own = heard.heard("again") or heard.heard("bare")
     for name, answer in heard.answers.items():
-        if name.startswith("agent ") and answer.said and own and worse(answer, own):
-            agent = name.removeprefix("agent ")
-            probe = {"Claude-User": "bot-claude", "openai-mcp": "bot-openai"}[agent]
-            yield Seen(probe, f"{answer.status} for the user agent {agent}, {own.status} for others", {"agent": agent})
+        kind, _, agent = name.partition(" ")
+        usual = heard.heard("known path") if kind == "metadata" else own
+        if kind in ("agent", "metadata") and usual and worse(answer, usual):
+            what = f"{answer.status or 'no answer'} for the user agent {agent}, {usual.status} for others"
+            yield Seen(BOTS[agent], f"{what}{', at the metadata' if kind == 'metadata' else ''}", {"agent": agent})
+            return
 
 
 def worse(answer: Answer, own: Answer) -> bool:
+    """Whether an answer is one of a firewall, where others get the server's."""
+    if not answer.said:
+        return answer.trouble is not Trouble.SPENT
     if answer.status == own.status or answer.status < 300:
         return False
     return answer.status in (401, 403, 406, 409, 429, 444, 451, 503) or page(answer.body) or answer.status in REDIRECTS
@@ -81,3 +94,6 @@ def limits(heard: Evidence) -> Iterator[Seen]:
     late = [answer for answer in heard.follow_ups if answer.status == 429]
     if late:
         yield Seen("limit", f"{len(late)} of {len(heard.follow_ups)} calls at once answered 429")
+    told = email.utils.parsedate_tz(heard.answers["bare"].headers.get("date", ""))
+    if told and heard.closed and abs(apart := email.utils.mktime_tz(told) - time.time()) > SKEW:
+        yield Seen("clock", f"the clocks of server and this machine are {abs(apart):.0f} s apart")

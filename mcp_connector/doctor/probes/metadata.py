@@ -13,7 +13,10 @@ def challenge(heard: Evidence) -> Iterator[Seen]:
     """Whether the refusal says where to sign in."""
     if not heard.closed:
         return
-    if not heard.challenge:
+    bare = heard.heard("bare")
+    if heard.oauth and bare and bare.status == 403:
+        yield Seen("challenge-status", "403 for a caller without a token")
+    elif not heard.challenge:
         yield Seen("challenge" if heard.oauth else "challenge-key", "401 or 403 without WWW-Authenticate")
     elif heard.oauth and not heard.challenge_url:
         yield Seen("challenge-metadata", "WWW-Authenticate without resource_metadata")

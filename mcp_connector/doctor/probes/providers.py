@@ -71,6 +71,10 @@ def with_metadata(issuer: Issuer) -> Iterator[Seen]:
     for name in ("authorization_endpoint", "token_endpoint"):
         if not isinstance(said.get(name), str):
             yield Seen("endpoint-missing", f"no {name}", {**values, "endpoint": name})
+    for name, needed in (("response_types_supported", "code"), ("grant_types_supported", "authorization_code")):
+        listed = said.get(name)
+        if isinstance(listed, list) and needed not in listed:
+            yield Seen("grants", f"{name} without {needed}", {**values, "name": name, "needed": needed})
 
 
 def endpoints(issuer: Issuer) -> Iterator[Seen]:
@@ -83,6 +87,9 @@ def endpoints(issuer: Issuer) -> Iterator[Seen]:
         yield Seen("token-endpoint", f"{token.status} with {kind_of(token)} for a wrong code", values)
     elif token and token.trouble not in (None, Trouble.FORBIDDEN, *QUIET):
         yield Seen("token-endpoint", str(token.trouble), values)
+    authorize = issuer.answers.get("authorization_endpoint")
+    if authorize and authorize.trouble not in (Trouble.FORBIDDEN, *QUIET) and (authorize.status in (0, 404, 410)):
+        yield Seen("authorization-endpoint", str(authorize.status or authorize.trouble), values)
     closed = issuer.answers.get("registration_endpoint")
     if closed and closed.said and (closed.status in (401, 403, 404, 405) or closed.status >= 500 or page(closed.body)):
         yield Seen("registration-closed", f"{closed.status} for a registration without credentials", values)

@@ -23,8 +23,13 @@ def listed(heard: Evidence) -> Iterator[Seen]:
     if heard.tools is None:
         if answer and heard.inside and answer.status not in (401, 403, 429):
             said = (error(answer) or {}).get("message", "")
-            yield Seen("tools-list", f"tools/list answers {answer.status} {clean(said, 80)}".strip())
+            what = "more than 1 MB" if answer.cut == "size" else "without an end" if answer.cut else clean(said, 80)
+            yield Seen("tools-list", f"tools/list answers {answer.status} {what}".strip())
         return
+    if "tools" not in ((heard.result("own") or {}).get("capabilities") or {}):
+        yield Seen("tools-undeclared", "initialize without the capability tools")
+    if heard.endless_tools:
+        yield Seen("tools-cursor", "nextCursor leads to a page that was there before")
     names = [str(tool.get("name", "")) for tool in heard.tools]
     if not names:
         yield Seen("tools-none", "an empty list of tools")
@@ -32,6 +37,8 @@ def listed(heard: Evidence) -> Iterator[Seen]:
         yield Seen("tools-twice", f"more than once: {row(twice)}")
     if odd := [name for name in names if not NAME.fullmatch(name)]:
         yield Seen("tool-name", f"{row(odd)}")
+    if wrong := [n for n, tool in zip(names, heard.tools, strict=True) if not an_object(tool.get("inputSchema"))]:
+        yield Seen("tool-schema", f"inputSchema is not of type object: {row(wrong)}")
     if bare := [name for name, tool in zip(names, heard.tools, strict=True) if not tool.get("description")]:
         yield Seen("tool-description", f"without a description: {row(bare)}")
     described = [str(tool.get("description", "")) for tool in heard.tools]
@@ -44,6 +51,10 @@ def listed(heard: Evidence) -> Iterator[Seen]:
         yield Seen("tools-gemini", count)
     elif len(names) > MANY:
         yield Seen("tools-many", count)
+
+
+def an_object(schema: object) -> bool:
+    return isinstance(schema, dict) and schema.get("type") == "object"
 
 
 def schemas(heard: Evidence) -> Iterator[Seen]:

@@ -1,5 +1,6 @@
 """Streamable HTTP: status, content type, sessions, and the stream that clients listen to."""
 
+import re
 from collections.abc import Iterator
 
 from ..documents import Unreadable, depth, events, page, reply
@@ -9,6 +10,7 @@ from ..survey import Evidence, error, refused
 from ..text import clean
 
 SLOW, QUICK = 3.0, 1.0  # seconds
+CREDENTIAL = re.compile(r"unauthori[sz]ed|authenticat|forbidden|access denied|api.?key|credential|token", re.IGNORECASE)
 QUIET = (Trouble.SILENT, Trouble.SPENT)
 NEEDED = ("own", "list", "discover", "known path", "known challenge")
 
@@ -16,7 +18,13 @@ NEEDED = ("own", "list", "discover", "known path", "known challenge")
 def stopped(heard: Evidence) -> Iterator[Seen]:
     """What makes the first answer useless to every client."""
     bare = heard.answers["bare"]
-    if heard.inside or refused(bare) or versioned(heard):
+    if bare.cut == "broken":
+        yield Seen("broken-body", f"{bare.status} with a body that breaks off")
+        return
+    if heard.open:
+        yield from malformed(bare)
+        return
+    if heard.inside or refused(bare) or ((bare.status >= 400 or error(bare)) and versioned(heard)):
         return
     if bare.cut:
         what = "more than 1 MB" if bare.cut == "size" else f"no end in {bare.whole:.0f} s"
@@ -35,7 +43,8 @@ def stopped(heard: Evidence) -> Iterator[Seen]:
         yield Seen("broken", f"{bare.status} {clean(bare.body[:100].decode('utf-8', 'replace'), 80)}".strip())
     elif bare.status >= 300 or error(bare):
         said = (error(bare) or {}).get("message", "")
-        yield Seen("initialize", f"{bare.status} {clean(said, 100)}".strip())
+        probe = "auth-status" if bare.status != 401 and CREDENTIAL.search(str(said)) else "initialize"
+        yield Seen(probe, f"{bare.status} {clean(said, 100)}".strip())
     else:
         try:
             reply(bare.body, bare.headers.get("content-type", ""))
@@ -43,6 +52,26 @@ def stopped(heard: Evidence) -> Iterator[Seen]:
         except Unreadable as why:
             what = str(why)
         yield Seen("not-json", f"{bare.status} with {what}")
+
+
+def malformed(bare: Answer) -> Iterator[Seen]:
+    """A reply that only a patient client takes for one."""
+    said = reply(bare.body, bare.headers.get("content-type", ""))
+    if bare.type not in ("application/json", "text/event-stream"):
+        yield Seen("content-type", f"content-type: {clean(bare.type or 'none', 60)}")
+    elif said.get("jsonrpc") != "2.0":
+        yield Seen("json-rpc", 'a reply without "jsonrpc": "2.0"')
+    elif str(said.get("id")) != "1":
+        yield Seen("json-rpc", f"id {clean(said.get('id'), 40)} for the request with id 1")
+    elif missing := [name for name in ("protocolVersion", "capabilities", "serverInfo") if name not in said["result"]]:
+        yield Seen("initialize-result", f"a result without {', '.join(missing)}")
+
+
+def initialized(heard: Evidence) -> Iterator[Seen]:
+    """The notification that ends the handshake, which clients wait for."""
+    answer = heard.heard("initialized")
+    if answer and answer.status >= 400 and answer.status != 429:
+        yield Seen("initialized", f"{answer.status} for notifications/initialized")
 
 
 def versioned(heard: Evidence) -> bool:
