@@ -7,6 +7,8 @@ without them.
 import argparse
 from pathlib import Path
 
+from ..recorded import Problem
+
 DESCRIPTION = (
     "Say whether Duvo, Claude, ChatGPT, Copilot Studio, Gemini Enterprise and VS Code will connect to an MCP server, "
     "and what to change where."
@@ -34,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace, name: str) -> int:
-    from .diagnosis import run  # h11 and certifi, which the other commands do without
-
+    try:
+        from .diagnosis import run  # h11 and certifi, which the other commands do without
+    except ModuleNotFoundError as missing:
+        raise Problem(f"It needs the package {missing.name}: install this tool with uvx or pip.") from None
     return run(given, name)

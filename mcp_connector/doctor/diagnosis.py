@@ -68,8 +68,12 @@ def ask() -> Credential:
 def open_browser(url: str) -> None:
     """Show where to sign in, and open it where there is a browser."""
     print(f"Sign in in your browser. If it does not open, open this URL:\n{url}", file=sys.stderr, flush=True)
-    with suppress(webbrowser.Error):
-        webbrowser.open(url)
+
+    def show() -> None:
+        with suppress(webbrowser.Error):
+            webbrowser.open(url)
+
+    threading.Thread(target=show, daemon=True).start()  # some browsers end before this goes on
 
 
 async def diagnose(

@@ -108,8 +108,14 @@ def summary(fails: int, warns: int) -> str:
 
 def wrapped(text: str, first: str, rest: str | None = None) -> list[str]:
     following = first if rest is None else rest
+    whole = text.startswith("https://") and " " not in text  # a URL that is broken cannot be opened
     return textwrap.wrap(
-        text, WIDTH, initial_indent=first, subsequent_indent=following, break_long_words=False, break_on_hyphens=False
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=following,
+        break_long_words=not whole,
+        break_on_hyphens=False,
     ) or [first.rstrip()]
 
 

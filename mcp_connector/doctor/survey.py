@@ -68,8 +68,10 @@ class Evidence:
     resource_from: str = ""
     """Where it is: `challenge`, `path` or `root`."""
     issuers: list[Issuer] = field(default_factory=list)
+    wanted_tool: str = ""
+    """The name after --call."""
     called: Answer | None = None
-    """What the tool of --call answered."""
+    """What that tool answered; None where it is not in the list."""
     login: Login | None = None
     secrets: list[str] = field(default_factory=list)
     """What must not be shown, beside the credential."""
@@ -331,7 +333,8 @@ class Survey:
             return
         ping = [protocol.call(heard.target, "ping", id=10 + n, headers=headers) for n in range(FOLLOW_UPS)]
         heard.follow_ups = list(await asyncio.gather(*(self.network.ask(request) for request in ping)))
-        if self.options.call:
+        heard.wanted_tool = self.options.call
+        if heard.wanted_tool in {tool.get("name") for tool in heard.tools or []}:
             params = {"name": self.options.call, "arguments": {}}
             heard.called = await self.network.ask(protocol.call(heard.target, "tools/call", params, headers=headers))
 

@@ -74,6 +74,7 @@ def plan(servers: Mapping[str, Server], free: int) -> dict[str, tuple[str, int, 
         "plain-http": (f"http://{HOST}/mcp", servers["none"].port, None),
         "url-user": (servers["none"].url.replace("http://", "http://ada:password@"), 0, None),
         "url-secret": (f"{servers['none'].url}?api_key=something", 0, None),
+        "tls-old": (servers["tls-old"].url, servers["tls-old"].port, None),
         "refused": (f"http://127.0.0.1:{free}/mcp", 0, None),
     }
     found = {}

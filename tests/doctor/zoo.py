@@ -401,6 +401,37 @@ async def get_401(request: Request, ordinary: Ordinary) -> Reply | None:
     return await ordinary(request)
 
 
+@fault("slash-to-http")
+async def slash_to_http(request: Request, ordinary: Ordinary) -> Reply | None:
+    other = Reply(307, {"location": f"http://{HOST}/mcp"})
+    return other if request.path == "/mcp/" else await ordinary(request)
+
+
+def answering_get(name: str, status: int) -> None:
+    """Plant a status for GET at the endpoint."""
+
+    @fault(name)
+    async def planted(request: Request, ordinary: Ordinary) -> Reply | None:
+        listens = request.method == "GET" and request.path == "/mcp"
+        return told({}, status) if listens else await ordinary(request)
+
+
+answering_get("get-400", 400)
+answering_get("get-500", 500)
+
+
+@fault("accept-nothing")
+async def accept_nothing(request: Request, ordinary: Ordinary) -> Reply | None:
+    return told({"error": "not acceptable"}, 406) if request.rpc else await ordinary(request)
+
+
+@fault("slow-list")
+async def slow_list(request: Request, ordinary: Ordinary) -> Reply | None:
+    if request.rpc == "tools/list" and not request.modern:
+        await asyncio.sleep(60)
+    return await ordinary(request)
+
+
 @fault("slash-404")
 async def slash_404(request: Request, ordinary: Ordinary) -> Reply | None:
     return told({}, 404) if request.path == "/mcp/" else await ordinary(request)
@@ -548,6 +579,48 @@ async def no_challenge(request: Request, ordinary: Ordinary) -> Reply | None:
 async def challenge_403(request: Request, ordinary: Ordinary) -> Reply | None:
     reply = await ordinary(request)
     return replace(reply, status=403) if reply and reply.status == 401 else reply
+
+
+def of_challenge(name: str, auth: str, change: Callable[[Request, str], str]) -> None:
+    """Plant a fault in the challenge; an empty one is left out."""
+
+    @fault(name, auth)
+    async def planted(request: Request, ordinary: Ordinary) -> Reply | None:
+        reply = await ordinary(request)
+        if reply and (challenge := reply.headers.pop("www-authenticate", "")) and (new := change(request, challenge)):
+            reply.headers["www-authenticate"] = new
+        return reply
+
+
+of_challenge("key-without-challenge", "key", lambda request, challenge: "")
+of_challenge("challenge-without-metadata", "oauth", lambda request, challenge: 'Bearer scope="read"')
+of_challenge("challenge-offline", "oauth", lambda request, challenge: challenge.replace("read", "read offline_access"))
+
+
+@fault("challenge-link-local", "oauth")
+async def challenge_link_local(request: Request, ordinary: Ordinary) -> Reply | None:
+    if "oauth-protected-resource" in request.path:
+        return told({}, 404)
+    reply = await ordinary(request)
+    if reply and "www-authenticate" in reply.headers:
+        reply.headers["www-authenticate"] = 'Bearer resource_metadata="http://169.254.169.254/metadata"'
+    return reply
+
+
+@fault("resource-by-challenge-only", "oauth")
+async def resource_by_challenge_only(request: Request, ordinary: Ordinary) -> Reply | None:
+    reply = await ordinary(request)
+    if reply and "www-authenticate" in reply.headers:
+        reply.headers["www-authenticate"] = reply.headers["www-authenticate"].replace("resource/mcp", "resource")
+    return told({}, 404) if request.path.endswith("oauth-protected-resource/mcp") else reply
+
+
+@fault("clock", "key")
+async def clock(request: Request, ordinary: Ordinary) -> Reply | None:
+    reply = await ordinary(request)
+    if reply:
+        reply.headers["date"] = "Thu, 26 Nov 2026 10:00:00 GMT"
+    return reply
 
 
 @fault("internal-challenge", "oauth")
@@ -698,6 +771,12 @@ refusing("code-refused", lambda request: request.form.get("code") == "a-code", w
 refusing("refresh-refused", lambda request: "refresh_token" in request.form, wrong("invalid_grant"))
 
 
+@fault("registration-callback", "oauth")
+async def registration_callback(request: Request, ordinary: Ordinary) -> Reply | None:
+    reply = await ordinary(request)
+    return changed(reply, redirect_uris=["https://other.example.com"]) if registers(request) else reply
+
+
 @fault("registration-secret", "oauth")
 async def registration_secret(request: Request, ordinary: Ordinary) -> Reply | None:
     reply = await ordinary(request)
@@ -747,6 +826,7 @@ of_tools("tool-schema", lambda tools: [{**tools[0], "inputSchema": {}}, *tools[1
 of_tools("tool-twice", lambda tools: [*tools, tools[0]])
 of_tools("tool-name", lambda tools: [{**tools[0], "name": "find animal"}, *tools[1:]])
 of_tools("tool-undescribed", lambda tools: [{**tools[0], "description": ""}, *tools[1:]])
+of_tools("tool-long", lambda tools: [{**tools[0], "description": "Find. " * 200}, *tools[1:]])
 of_tools("tools-129", lambda tools: [{**tools[1], "name": f"tool_{number}"} for number in range(129)])
 of_tools("tools-101", lambda tools: [{**tools[1], "name": f"tool_{number}"} for number in range(101)])
 of_tools("tools-41", lambda tools: [{**tools[1], "name": f"tool_{number}"} for number in range(41)])
@@ -762,6 +842,12 @@ def of_schema(name: str, **members: Any) -> None:
 
 
 of_tools("schema-ref", lambda tools: [{**tool, "inputSchema": schema(**{"$ref": "#/$defs/Name"})} for tool in tools])
+of_tools(
+    "schema-types-in-all", lambda tools: [{**tool, "inputSchema": schema(type=["string", "null"])} for tool in tools]
+)
+of_tools(
+    "schema-exclusive-in-all", lambda tools: [{**tool, "inputSchema": schema(exclusiveMinimum=0)} for tool in tools]
+)
 of_schema("schema-ref-in-one", **{"$ref": "#/$defs/Name"})
 of_schema("schema-types", type=["string", "null"])
 of_schema("schema-exclusive", type="integer", exclusiveMinimum=0)
@@ -793,6 +879,17 @@ async def cors_headers(request: Request, ordinary: Ordinary) -> Reply | None:
         allowed = {"access-control-allow-origin": "*", "access-control-allow-headers": "content-type, authorization"}
         return Reply(204, allowed)
     return await ordinary(request)
+
+
+@fault("cors-hidden-session")
+async def cors_hidden_session(request: Request, ordinary: Ordinary) -> Reply | None:
+    if request.method == "OPTIONS":
+        names = "content-type, authorization, mcp-protocol-version, mcp-session-id"
+        return Reply(204, {"access-control-allow-origin": "*", "access-control-allow-headers": names})
+    reply = await ordinary(request)
+    if reply and request.rpc == "initialize":
+        reply.headers["mcp-session-id"] = "a-session"
+    return reply
 
 
 # Hostile
@@ -933,7 +1030,23 @@ def members(certificates: Mapping[str, tuple[Path, Path]]) -> dict[str, tuple[st
     return found
 
 
-PUBLIC = ("none", "oauth", "http-301", "issuer-to-loopback")
+PUBLIC = ("none", "oauth", "http-301", "issuer-to-loopback", "slash-to-http")
+
+
+class Silence(socketserver.BaseRequestHandler):
+    """A server that takes requests and never answers."""
+
+    def handle(self) -> None:
+        while self.request.recv(1_000):
+            pass
+
+
+class OldTls(socketserver.BaseRequestHandler):
+    """A server that ends every TLS handshake with an alert: no version in common (RFC 8446 §6.2)."""
+
+    def handle(self) -> None:
+        self.request.recv(10_000)
+        self.request.sendall(b"\x15\x03\x01\x00\x02\x02\x46")
 
 
 class Greeting(socketserver.BaseRequestHandler):
@@ -966,6 +1079,7 @@ def zoo(certificates: Mapping[str, tuple[Path, Path]] = MappingProxyType({})) ->
                     lifespan="off",
                     log_config=None,
                     access_log=False,
+                    date_header=False,
                     timeout_graceful_shutdown=1,
                     ssl_certfile=chain,
                     ssl_keyfile=key,
@@ -983,14 +1097,18 @@ def zoo(certificates: Mapping[str, tuple[Path, Path]] = MappingProxyType({})) ->
     thread = threading.Thread(target=asyncio.run, args=[serve()], daemon=True)
     thread.start()
     assert started.wait(30)
-    other = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Greeting)
-    threading.Thread(target=other.serve_forever, daemon=True).start()
-    servers["not-http"] = Server("not-http", other.server_address[1])
+    others = {}
+    for name, handler in (("not-http", Greeting), ("silent", Silence), ("tls-old", OldTls)):
+        others[name] = socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler)
+        others[name].daemon_threads, others[name].block_on_close = True, False
+        threading.Thread(target=others[name].serve_forever, args=[0.05], daemon=True).start()
+        servers[name] = Server(name, others[name].server_address[1], name == "tls-old")
     try:
         yield servers
     finally:
-        other.shutdown()
-        other.server_close()
+        for other in others.values():
+            other.shutdown()
+            other.server_close()
         for server in running:
             server.should_exit = server.force_exit = True
         thread.join(10)

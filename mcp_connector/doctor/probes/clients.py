@@ -108,6 +108,8 @@ def signed_in(heard: Evidence) -> Iterator[Seen]:
 def called(heard: Evidence) -> Iterator[Seen]:
     """What the tool said that was called by name."""
     answer = heard.called
+    if heard.wanted_tool and answer is None and heard.tools is not None:
+        yield Seen("call", f"no tool of the name {clean(heard.wanted_tool, 64)}")
     if answer is None or not answer.said:
         return
     said = result(answer)

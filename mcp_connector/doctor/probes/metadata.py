@@ -20,7 +20,7 @@ def challenge(heard: Evidence) -> Iterator[Seen]:
         yield Seen("challenge" if heard.oauth else "challenge-key", "401 or 403 without WWW-Authenticate")
     elif heard.oauth and not heard.challenge_url:
         yield Seen("challenge-metadata", "WWW-Authenticate without resource_metadata")
-    elif heard.challenge_url and not at_home(heard, heard.challenge_url):
+    elif heard.challenge_url and heard.resource and not at_home(heard, heard.challenge_url):
         values = {"url": place(heard.challenge_url), "origin": heard.target.origin}
         yield Seen("challenge-url", f"resource_metadata at {values['url']}", values)
     if "offline_access" in heard.challenge:
