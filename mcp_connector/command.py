@@ -19,7 +19,9 @@ COMMANDS = {
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="mcp-connector", description="Keep connectors of the template current.")
+    parser = argparse.ArgumentParser(
+        prog="mcp-connector", description="Keep connectors of the template current and connected."
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (module, summary) in COMMANDS.items():

@@ -26,7 +26,7 @@ def depth(body: bytes) -> int:
 
 
 def parsed(body: bytes) -> object:
-    """The value of a JSON text; Unreadable where it is none, or nests too deep."""
+    """The value of a JSON text; Unreadable where it is not valid, or nests too deep."""
     if depth(body) > DEPTH:
         raise Unreadable("JSON that is nested too deeply to be read")
     try:
@@ -86,7 +86,7 @@ def objects(stream: bytes) -> Iterator[Object]:
 
 
 def reply(body: bytes, content_type: str) -> Object:
-    """The JSON-RPC reply in a body, as JSON or as an event; Unreadable where there is none."""
+    """The JSON-RPC reply in a body, as JSON or as an event; Unreadable where it has no reply."""
     if content_type.partition(";")[0].strip().lower() != "text/event-stream":
         return an_object(body)
     for said in objects(body):

@@ -17,7 +17,7 @@ class Project:
 
 
 def here(folder: Path) -> Project | None:
-    """The project of this template in a folder; None where there is none, or its answers cannot be read."""
+    """The project of this template in a folder; None without an answers file that can be read."""
     try:
         recorded = answers((folder / ".copier-answers.yml").read_text(encoding="utf-8"))
     except (OSError, UnicodeError, Problem):

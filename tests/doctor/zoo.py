@@ -47,7 +47,7 @@ class Request:
     body: bytes
     origin: str
     send: Callable[[Any], Awaitable[None]]
-    """For what is no whole answer."""
+    """For an answer that is not whole."""
 
     @property
     def call(self) -> dict[str, Any]:

@@ -73,9 +73,15 @@ def tool(site: Path, *arguments: str | Path, cwd: Path) -> subprocess.CompletedP
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
 
-def test_it_brings_itself_alone(site: Path) -> None:
-    folders = {path.name for path in site.iterdir() if path.name != "bin" and not path.name.startswith(".")}
-    assert folders == {"mcp_connector", f"mcp_connector_template-{ABOUT['version']}.dist-info"}
+def test_it_comes_with_what_the_doctor_needs_alone(site: Path) -> None:
+    packages = {path.name for path in site.iterdir() if (path / "__init__.py").is_file()}
+    assert packages == {"mcp_connector", "certifi", "h11"}
+
+
+def test_the_doctor_has_its_data(site: Path, tmp_path: Path) -> None:
+    done = tool(site, "doctor", "http://127.0.0.1:9/mcp", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "nothing answers (refused)" in done.stdout
 
 
 def test_without_a_command_it_says_which_there_are(site: Path, tmp_path: Path) -> None:
@@ -83,7 +89,9 @@ def test_without_a_command_it_says_which_there_are(site: Path, tmp_path: Path) -
     assert done.returncode == 2
     assert "required: COMMAND" in done.stderr
     shown = tool(site, "--help", cwd=tmp_path).stdout
-    assert all(f"\n    {name} " in shown or f"\n    {name}\n" in shown for name in ("check", "fleet", "changelog"))
+    assert all(
+        f"\n    {name} " in shown or f"\n    {name}\n" in shown for name in ("check", "fleet", "doctor", "changelog")
+    )
     assert max(map(len, shown.splitlines())) <= 80
 
 

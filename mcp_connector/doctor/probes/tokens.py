@@ -31,7 +31,7 @@ def listing_refused(heard: Evidence) -> bool:
 
 
 def said_in(token: str) -> str:
-    """Audience, scope and issuer of a JWT: never the token, and nothing about a person."""
+    """Audience, scope and issuer of a JWT: never the token, and nothing about its user."""
     parts = token.split(".")
     if len(parts) != 3:
         return ""
