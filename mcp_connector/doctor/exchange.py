@@ -22,6 +22,7 @@ from .target import Url
 LARGEST = 1_000_000  # bytes of an answer that are read
 HEAD = 64 * 1024  # bytes of a header section
 BODY = 8.0  # seconds
+UNTRUSTED = (2, 18, 19, 20, 21)  # OpenSSL: nobody who is trusted signed this certificate
 
 
 class Trouble(StrEnum):
@@ -58,8 +59,8 @@ class Answer:
     body: bytes = b""
     trouble: Trouble | None = None
     detail: str = ""
-    code: int = 0
-    """OpenSSL's number for what is wrong with a certificate."""
+    codes: tuple[int, ...] = ()
+    """OpenSSL's numbers for what is wrong with the certificate (x509_vfy.h)."""
     cut: str = ""
     """`size`, `time` or `broken`."""
     seconds: float = 0.0
@@ -100,10 +101,10 @@ class Reading:
             return True
         return self.headers.get("content-type", "").startswith("text/event-stream") and replied(bytes(self.body))
 
-    def answer(self, trouble: Trouble | None = None, detail: str = "", code: int = 0) -> Answer:
+    def answer(self, trouble: Trouble | None = None, detail: str = "", codes: tuple[int, ...] = ()) -> Answer:
         took = time.monotonic() - self.began
         if not self.status:
-            return Answer(self.request, trouble=trouble or Trouble.CLOSED, detail=detail, code=code, seconds=took)
+            return Answer(self.request, trouble=trouble or Trouble.CLOSED, detail=detail, codes=codes, seconds=took)
         body = decoded(bytes(self.body[:LARGEST]), self.headers.get("content-encoding", ""))
         cut = self.cut or {None: "", Trouble.SILENT: "time"}.get(trouble, "broken")
         return Answer(
@@ -130,7 +131,8 @@ async def exchange(request: Request, address: tuple[str, int], trust: ssl.SSLCon
     except TimeoutError:
         return reading.answer(Trouble.SILENT, f"{patience:.0f} s")
     except ssl.SSLCertVerificationError as error:
-        return reading.answer(Trouble.TLS, error.verify_message, error.verify_code)
+        also = await looking_again(request, address, patience) if error.verify_code in UNTRUSTED else ()
+        return reading.answer(Trouble.TLS, error.verify_message, (error.verify_code, *also))
     except ssl.SSLError as error:
         return reading.answer(Trouble.TLS, (error.reason or "handshake failure").replace("_", " ").lower())
     except h11.RemoteProtocolError as error:
@@ -142,6 +144,36 @@ async def exchange(request: Request, address: tuple[str, int], trust: ssl.SSLCon
     except OSError as error:
         return reading.answer(Trouble.REFUSED, error.strerror or "")
     return reading.answer()
+
+
+async def looking_again(request: Request, address: tuple[str, int], patience: float) -> tuple[int, ...]:
+    """What else is wrong with a certificate that is not trusted: OpenSSL stops at the first fault.
+
+    The certificate itself is trusted for this one handshake, in which nothing is sent.
+    """
+    blind = ssl.create_default_context()
+    blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE
+    try:
+        async with asyncio.timeout(patience):
+            trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            trust.load_verify_locations(cadata=await handshake(request, address, blind))
+            await handshake(request, address, trust)
+    except ssl.SSLCertVerificationError as error:
+        return (error.verify_code,)
+    except (OSError, ValueError, TimeoutError):
+        pass
+    return ()
+
+
+async def handshake(request: Request, address: tuple[str, int], trust: ssl.SSLContext) -> bytes:
+    """The certificate of the other side, in DER."""
+    _, writer = await asyncio.open_connection(*address, ssl=trust, server_hostname=request.url.host)
+    try:
+        found = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        return found if isinstance(found, bytes) else b""
+    finally:
+        writer.transport.abort()
 
 
 async def converse(reading: Reading, address: tuple[str, int], trust: ssl.SSLContext) -> None:

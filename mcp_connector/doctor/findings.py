@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from .survey import Evidence
+from .evidence import Evidence
 
 FAIL, WARN = "fail", "warn"
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 
 from . import addresses
 from .data import words
+from .evidence import Evidence
 from .findings import FAIL, Finding
 from .probes.clients import stay
-from .survey import Evidence
 from .text import clean
 from .verdicts import NO, UNKNOWN, YES, Verdict
 

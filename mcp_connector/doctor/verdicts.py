@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .data import table, words
+from .evidence import Evidence
 from .findings import FAIL, WARN, Finding, Seen
 from .project import Project
-from .survey import Evidence
 
 YES, NO, UNKNOWN = "yes", "no", "unknown"
 EVERYBODY, CLOUD = "everybody", "cloud"

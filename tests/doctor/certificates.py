@@ -44,12 +44,15 @@ def make(folder: Path, host: str) -> dict[str, tuple[Path, Path]]:
     root = issue("Zoo Root", authority=True)
     between = issue("Zoo Intermediate", root, authority=True)
     good = issue(host, between)
+    private = issue("Private Root", authority=True)
     kinds = {
         "good": [good, between],
         "tls-self-signed": [issue(host)],
         "tls-expired": [issue(host, between, days=(-30, -2)), between],
         "tls-wrong-name": [issue("other.example.com", between), between],
         "tls-chain": [good],
+        "tls-private": [issue(host, private), private],
+        "tls-private-expired": [issue(host, private, days=(-30, -2)), private],
         "authority": [root],
     }
     made = {}

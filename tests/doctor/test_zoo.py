@@ -22,6 +22,10 @@ def test_a_fault_is_named_with_its_cure(visited: dict[str, Visit], name: str) ->
     assert [platform for platform, value in visit.verdicts.items() if value == "no"] == row.get("no", everybody)
 
 
+def test_a_certificate_that_nobody_trusts_is_looked_at_again(visited: dict[str, Visit]) -> None:
+    assert visited["tls-private-expired"].probes == ["tls-authority", "tls-expired"]
+
+
 def test_nothing_is_found_at_a_healthy_server(visited: dict[str, Visit]) -> None:
     healthy = {name: visit for name, visit in visited.items() if name.startswith("healthy")}
     assert len(healthy) == 16

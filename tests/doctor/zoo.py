@@ -448,6 +448,17 @@ async def lost_sessions(request: Request, ordinary: Ordinary) -> Reply | None:
     return reply
 
 
+@fault("lost-sessions-of-all")
+async def lost_sessions_of_all(request: Request, ordinary: Ordinary) -> Reply | None:
+    """A session in the memory of a replica that is gone."""
+    reply = await ordinary(request)
+    if request.rpc == "initialize" and reply:
+        reply.headers["mcp-session-id"] = "a-session"
+    elif request.rpc and not request.modern:
+        return told({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "Session not found"}}, 404)
+    return reply
+
+
 STARTED: set[str] = set()
 
 
@@ -973,7 +984,7 @@ async def lazy(request: Request, ordinary: Ordinary) -> Reply | None:
 # ------------------------------------------------------------------------------------------------------------ servers
 
 
-CERTIFIED = ("tls-self-signed", "tls-expired", "tls-wrong-name", "tls-chain")
+CERTIFIED = ("tls-self-signed", "tls-expired", "tls-wrong-name", "tls-chain", "tls-private", "tls-private-expired")
 
 
 @dataclass(frozen=True)

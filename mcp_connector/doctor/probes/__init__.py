@@ -6,8 +6,8 @@ yields. The first probe that stops everybody also ends the list: what follows fr
 
 from collections.abc import Iterator
 
+from ..evidence import Evidence
 from ..findings import Probe, Seen
-from ..survey import Evidence
 from . import browsers, clients, edge, metadata, network, providers, tokens, tools, transport, versions
 
 ENDING: list[Probe] = [network.reached, edge.stopped, transport.stopped]

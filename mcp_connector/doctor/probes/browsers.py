@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from ..evidence import Evidence
 from ..findings import Seen
-from ..survey import Evidence
 
 NEEDED = ("mcp-protocol-version", "mcp-session-id", "authorization", "content-type")
 

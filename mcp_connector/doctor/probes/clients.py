@@ -6,9 +6,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from ..clients import Registration, callbacks, methods
 from ..documents import Object, Unreadable, an_object, page
+from ..evidence import Evidence, error, result
 from ..exchange import Answer
 from ..findings import Seen
-from ..survey import Evidence, error, result
 from ..text import clean
 
 CODE = re.compile(r"AADSTS\d+")

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from ..documents import page
+from ..evidence import Evidence, error
 from ..exchange import Answer, Trouble
 from ..findings import Seen
-from ..survey import Evidence, error
 from ..text import clean, place
 
 REDIRECTS = (301, 302, 303, 307, 308)

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from ..evidence import Evidence, document
 from ..exchange import Trouble
 from ..findings import Seen
-from ..survey import Evidence, document
 from ..target import joined, parse
 from ..text import clean, place
 

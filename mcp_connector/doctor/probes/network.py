@@ -3,13 +3,19 @@
 from collections.abc import Iterator
 
 from .. import addresses
+from ..evidence import Evidence
 from ..exchange import Trouble
 from ..findings import Seen
-from ..survey import Evidence
 from ..text import clean
 
-# OpenSSL's numbers (x509_vfy.h).
-SELF_SIGNED, EXPIRED, NOT_YET, NAME, NAME_IP = (18, 19), (10,), (9,), (62,), (64,)
+CERTIFICATES = {
+    "tls-expired": (9, 10),
+    "tls-self-signed": (18,),
+    "tls-authority": (19,),
+    "tls-chain": (2, 20, 21),
+    "tls-name": (62, 64),
+}
+SAID = {"tls-expired": "the certificate is not valid at this time", "tls-name": "the certificate names other hosts"}
 COLD = 5.0  # seconds
 SECRET_NAMES = ("token", "key", "secret", "password", "auth", "sig")
 
@@ -43,7 +49,8 @@ def reached(heard: Evidence) -> Iterator[Seen]:
     if bare.trouble is Trouble.NAME:
         yield Seen("name", f"{host['host']} has no address", host)
     elif bare.trouble is Trouble.TLS:
-        yield Seen(certificate(bare.code), clean(bare.detail), host)
+        names = [certificate(code) for code in bare.codes] or ["tls"]
+        yield from (Seen(name, SAID.get(name, clean(bare.detail)), host) for name in dict.fromkeys(names))
     elif bare.trouble is Trouble.GARBLED:
         yield Seen("not-http", clean(bare.detail))
     elif bare.trouble in (Trouble.SILENT, Trouble.SPENT):
@@ -54,15 +61,8 @@ def reached(heard: Evidence) -> Iterator[Seen]:
 
 
 def certificate(code: int) -> str:
-    for name, codes in {
-        "tls-self-signed": SELF_SIGNED,
-        "tls-expired": EXPIRED + NOT_YET,
-        "tls-name": NAME + NAME_IP,
-        "tls-chain": (2, 20, 21),
-    }.items():
-        if code in codes:
-            return name
-    return "tls"
+    """The probe for one of OpenSSL's numbers (x509_vfy.h)."""
+    return next((name for name, codes in CERTIFICATES.items() if code in codes), "tls")
 
 
 def start(heard: Evidence) -> Iterator[Seen]:

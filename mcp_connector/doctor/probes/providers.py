@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from ..documents import Unreadable, an_object, page
+from ..evidence import Evidence, Issuer, document
 from ..exchange import Answer, Trouble
 from ..findings import Seen
-from ..survey import Evidence, Issuer, document
 from ..target import parse
 from ..text import clean, place
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from ..documents import Unreadable, an_object
+from ..evidence import Evidence, refused, result
 from ..findings import Seen
-from ..survey import Evidence, refused, result
 from ..text import clean
 
 

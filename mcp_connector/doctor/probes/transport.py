@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 
 from ..documents import Unreadable, depth, events, page, reply
+from ..evidence import Evidence, error, refused
 from ..exchange import Answer, Trouble
 from ..findings import Seen
-from ..survey import Evidence, error, refused
+from ..protocol import METHOD_NOT_FOUND
 from ..text import clean
 
 SLOW, QUICK = 3.0, 1.0  # seconds
@@ -70,7 +71,7 @@ def malformed(bare: Answer) -> Iterator[Seen]:
 def initialized(heard: Evidence) -> Iterator[Seen]:
     """The notification that ends the handshake, which clients wait for."""
     answer = heard.heard("initialized")
-    if answer and answer.status >= 400 and answer.status != 429:
+    if answer and not losses(heard) and answer.status >= 400 and answer.status != 429:
         yield Seen("initialized", f"{answer.status} for notifications/initialized")
 
 
@@ -86,17 +87,23 @@ def listens(heard: Evidence) -> bool:
 
 def sessions(heard: Evidence) -> Iterator[Seen]:
     """Whether calls on new connections find what `initialize` made."""
-    lost = [answer for answer in heard.follow_ups if answer.status in (400, 404) and gone(answer)]
-    if lost:
+    if lost := losses(heard):
         words = (error(lost[0]) or {}).get("message", "")
         kind = "in the session" if heard.session else "after initialize"
         said = f" ({clean(words, 60)})" if words else ""
         yield Seen("sessions", f"{lost[0].status} for {len(lost)} of {len(heard.follow_ups)} calls {kind}{said}")
 
 
+def losses(heard: Evidence) -> list[Answer]:
+    """The calls on new connections that did not find their session."""
+    return [answer for answer in heard.follow_ups if gone(answer)]
+
+
 def gone(answer: Answer) -> bool:
-    said = error(answer)
-    return not (said and said.get("code") == -32601)  # a server without `ping`, which is not lost
+    said = error(answer) or {}
+    if answer.status in (400, 404):
+        return said.get("code") != METHOD_NOT_FOUND  # a server without `ping`, which is not lost
+    return answer.said and "session" in str(said.get("message", "")).lower()
 
 
 def accept(heard: Evidence) -> Iterator[Seen]:

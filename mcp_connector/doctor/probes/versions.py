@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from .. import protocol
+from ..evidence import Evidence, error, refused
 from ..findings import Seen
-from ..survey import Evidence, error, refused
 from ..text import clean, controls
 
 
