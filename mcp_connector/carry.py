@@ -8,30 +8,15 @@ Lines are compared in Python, so neither line endings nor anybody's settings of 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from pathlib import Path
 
-CONTEXT = 3  # lines on each side of a hunk; a place that has two of them will do
-Lines = list[str]
+from .hunk import CONTEXT, Hunk, Lines, hunks, packed, plain
+from .rooms import Room
+
 Texts = Mapping[str, Lines]
 Place = tuple[str, int]  # a file, and the index of a line in it
-
-
-@dataclass(frozen=True)
-class Hunk:
-    """A change of the owner's: `old` lines became `new` ones, between lines that stayed."""
-
-    before: tuple[str, ...]
-    old: tuple[str, ...]
-    new: tuple[str, ...]
-    after: tuple[str, ...]
-
-    def text(self) -> str:
-        """As a patch shows it."""
-        signs = ((" ", self.before), ("-", self.old), ("+", self.new), (" ", self.after))
-        return "\n".join(f"{sign}{line}".rstrip() for sign, lines in signs for line in lines).strip("\n")
 
 
 @dataclass(frozen=True)
@@ -43,6 +28,7 @@ class Edit:
     state: str  # `carried`, now or before; `free`, it can be carried; or `left` to the owner
     to: str  # the new file, or those that it may belong to
     line: int | None = None  # where, if that is known
+    room: str = ""  # the function of extend.py that is for it
 
 
 def moves(text: str) -> dict[str, list[str]]:
@@ -50,31 +36,6 @@ def moves(text: str) -> dict[str, list[str]]:
     rows = re.sub(r"(^|\s)#.*", "", text)
     found = re.findall(r"^([\w./-]+):[ ]*(\[[^\]]*\]|(?:\n *- *\S+)+|\S+)", rows, flags=re.MULTILINE)
     return {old: re.findall(r"[\w./]+[\w./-]*", places) for old, places in found}
-
-
-def plain(line: str) -> str:
-    """A line for comparison: in another folder, an import of the same module has another number of dots."""
-    return re.sub(r"^(\s*from )\.+(\S*)( import\b)", r"\1.\2\3", line.rstrip())
-
-
-def lines(data: bytes) -> Lines:
-    return data.decode(errors="surrogateescape").replace("\r\n", "\n").split("\n")
-
-
-def hunks(base: Lines, mine: Lines) -> Iterator[Hunk]:
-    """What the owner changed; changes with less than three lines between them are one."""
-    matcher = SequenceMatcher(None, [*map(plain, base)], [*map(plain, mine)], autojunk=False)
-    joined: list[tuple[int, int, int, int]] = []
-    for kind, a, b, c, d in matcher.get_opcodes():
-        if kind == "equal":
-            continue
-        between = base[joined[-1][1] : a] if joined else []
-        if joined and (len(between) < 3 or not any(line.strip() for line in between)):
-            a, _, c, _ = joined.pop()
-        joined.append((a, b, c, d))
-    for a, b, c, d in joined:
-        around = base[max(a - CONTEXT, 0) : a], base[b : b + CONTEXT]
-        yield Hunk(tuple(around[0]), tuple(base[a:b]), tuple(mine[c:d]), tuple(around[1]))
 
 
 def found(texts: Texts, wanted: Sequence[str], start: bool = False, end: bool = False) -> list[Place]:
@@ -124,11 +85,6 @@ def stands(hunk: Hunk, every: Iterable[Hunk], now: Texts, fresh: Texts) -> bool:
     return here >= there + len(found({str(n): packed(one.new) for n, one in enumerate(every)}, own))
 
 
-def packed(text: Iterable[str]) -> Lines:
-    """Without indentation and empty lines: an owner may have put an edit into another block."""
-    return [line.strip() for line in text if line.strip()]
-
-
 def all_of(texts: Texts) -> set[str]:
     return {line for text in texts.values() for line in packed(text)}
 
@@ -142,21 +98,28 @@ def hint(hunk: Hunk, now: Texts) -> tuple[str, int | None]:
     return " or ".join(dict.fromkeys(name for name, _ in several) or now), None
 
 
-def carried(file: str, base: Lines, mine: Lines, fresh: Texts, now: dict[str, Lines]) -> list[Edit]:
+def carried(
+    file: str, base: Lines, mine: Lines, fresh: Texts, now: dict[str, Lines], room: Room | None = None
+) -> list[Edit]:
     """Each edit of one file that moved. Those that have a place are put into `now`, the new files as they are.
 
-    `fresh` are the new files as the release has them.
+    `fresh` are the new files as the release has them. What belongs into `room` is for its owner to put there.
     """
     every = [*hunks(base, mine)]
+    own = room.belonging(file, every) if room else {}
     put: list[tuple[Place, Hunk]] = []
     fates: list[tuple[Hunk, str, tuple[str, int | None]]] = []
     for hunk in every:
         if stands(hunk, every, now, fresh):
             there = places(hunk, now, new=True)
             fates.append((hunk, "carried", there[0] if there else hint(hunk, now)))
+        elif room and hunk in own:
+            fates.append((hunk, *room.fate(hunk, own[hunk])))
         elif len(at := places(hunk, now) or alone(hunk, base, fresh, now)) == 1:
             put += [(at[0], hunk)]
             fates.append((hunk, "free", at[0]))
+        elif room and room.has(hunk):
+            fates.append((hunk, *room.fate(hunk)))
         else:
             fates.append((hunk, "left", hint(hunk, now)))
 
@@ -166,7 +129,7 @@ def carried(file: str, base: Lines, mine: Lines, fresh: Texts, now: dict[str, Li
             return None
         return index + 1 + sum(len(h.new) - len(h.old) for (file, above), h in put if file == name and above < index)
 
-    result = [Edit(file, hunk.text(), state, place[0], line(*place)) for hunk, state, place in fates]
+    result = [Edit(file, hunk.text(), state, place[0], line(*place), own.get(hunk, "")) for hunk, state, place in fates]
     for (name, index), hunk in sorted(put, key=lambda one: one[0], reverse=True):
         now[name][index : index + len(hunk.old)] = hunk.new
     return result

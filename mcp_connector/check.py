@@ -1,9 +1,9 @@
 """Say what a `copier update` did to a project, and fail while something is left for you to do.
 
-Run it in the project after the update and before the commit; or after that, with `--since` and the commit before the
-update. Before the commit, it carries edits of yours into files that the release moved; it changes nothing else. Exit
-status: 0, nothing is left to do; 1, something is; 2, there was nothing to check: no project, no git, no such commit, or
-wrong options.
+Run it in the project after the update and before the commit, or right after the commit; later, with `--since` and the
+commit before the update. Before the commit, it carries edits of yours into files that the release moved; it changes
+nothing else. Exit status: 0, nothing is left to do; 1, something is; 2, there was nothing to check: no project, no git,
+no such commit, or wrong options.
 """
 
 import argparse
@@ -116,13 +116,13 @@ def source(update: Update) -> list[str]:
 
 
 def just_updated(update: Update) -> bool:
-    """Whether the commit that the project is compared with is itself an update."""
+    """Whether the commit that the project is compared with is itself an update, and no other was made since."""
     try:
         earlier = answers(git("show", f"{update.since}~1:./{update.answers_file}", cwd=update.project))
     except Problem:  # the first commit, or a shallow clone
         return False
     versions = [recorded.get("_commit") for recorded in (earlier, update.before, update.after)]
-    return versions[0] != versions[1] == versions[2]
+    return versions[0] != versions[1] and update.before == update.after
 
 
 def by_hand(update: Update) -> list[str]:
@@ -251,7 +251,7 @@ def report(update: Update) -> Report:
 
 def check(
     project: Path,
-    since: str,
+    since: str | None,
     answers_file: str | None,
     accepted: set[str],
     carrying: bool | None = None,
@@ -259,12 +259,16 @@ def check(
 ) -> Report:
     """What happened, and what is left for somebody to do.
 
+    Without `since`, that is the last commit, or the one before it where the last commit is the update.
     `carrying` writes edits into files that moved; None does that before the commit alone, where the result is seen.
     """
-    update, wrong = look(project, since, answers_file)
+    update, wrong = look(project, since or "HEAD", answers_file)
+    committed = since is None and not wrong and just_updated(update)
+    if committed:
+        update, wrong = look(project, "HEAD~1", answers_file)
     found, readable = report(update), not wrong
     both, why = moved.sides(update, rendering and readable)
-    wrong += conflicts(update)
+    wrong += [*conflicts(update), *moved.conflicting(update, both)]
     if changed := [name for name in differing(update.before, update.after) if name not in {*accepted, "package_name"}]:
         wrong.append(
             f"Answers changed: {listed(changed)}. An update replaces an answer that is no longer valid. If you asked "
@@ -278,7 +282,8 @@ def check(
     if lost := [path for path in lost if path not in said]:
         wrong.append(
             f"Deleted with your edits: {listed(lost)}. Read what is gone with "
-            f"git show {pasted(f'{since}:./{lost[0]}')} and move what you need, then accept the rest: {accept(lost)}"
+            f"git show {pasted(f'{update.since}:./{lost[0]}')} and move what you need, then accept the rest: "
+            f"{accept(lost)}"
         )
     elif not known:
         found.notes.append("This clone is shallow, so edits of yours in the deleted files cannot be found.")
@@ -286,8 +291,8 @@ def check(
         found.notes.append("Edits in these that you committed together with a copy or an update cannot be found.")
     if both:
         wrong += moved.away(update, found, both, accepted)
-    if just_updated(update):
-        found.notes.append("The last commit is an update, and this looks at what came after it: add --since HEAD~1.")
+    if committed:
+        found.notes.append("The last commit is the update, so this looks at what changed since HEAD~1.")
     found.unknown = why
     if gone := [path for path in lost_lines(update) if path not in accepted]:
         wrong.append(
@@ -307,7 +312,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "project", nargs="?", default=".", type=Path, metavar="PROJECT", help="its folder; default: here"
     )
-    parser.add_argument("--since", default="HEAD", metavar="COMMIT", help="the commit before the update; default: HEAD")
+    parser.add_argument(
+        "--since",
+        metavar="COMMIT",
+        help="the commit before the update; default: HEAD, or HEAD~1 where HEAD is the update",
+    )
     parser.add_argument("--answers-file", metavar="FILE", help="which one, where the project has several")
     parser.add_argument(
         "--accept",

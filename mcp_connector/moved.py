@@ -5,9 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import carry, release
+from .hunk import lines, packed
 from .imports import Moves, Stale, stale
 from .recorded import Problem, git, names, shown, source_of
-from .report import WHOLE, Report, accept, listed, pasted
+from .renders import installable
+from .report import Report, accept, listed, pasted
+from .rooms import EXTEND, Room, hooks
 from .update import Update
 
 RENAME = 'Undo the update, and follow "Rename the package" in the template\'s docs/updates.md.'
@@ -69,6 +72,7 @@ def away(update: Update, found: Report, both: release.Sides, accepted: set[str])
 def edits(update: Update, both: release.Sides | None, moves: Moves, carrying: bool) -> list[carry.Edit]:
     """The owner's edits in files that the release moved. With `carrying`, those that have a place are written there."""
     home = f"src/{update.after.get('package_name')}"
+    room = extend(update, both)
     result = []
     for old, places in moves.items():
         path = f"{home}/{old}"
@@ -76,9 +80,9 @@ def edits(update: Update, both: release.Sides | None, moves: Moves, carrying: bo
         if path not in update.deleted or base is None or mine is None:
             continue
         targets = [f"{home}/{place}" for place in places if (update.project / home / place).is_file()]
-        now = {name: carry.lines((update.project / name).read_bytes()) for name in targets}
-        fresh = {name: carry.lines(both.new[name]) for name in targets if name in both.new} if both else {}
-        found = carry.carried(path, carry.lines(base), carry.lines(mine), fresh, now)
+        now = {name: lines((update.project / name).read_bytes()) for name in targets}
+        fresh = {name: lines(both.new[name]) for name in targets if name in both.new} if both else {}
+        found = carry.carried(path, lines(base), lines(mine), fresh, now, room)
         if carrying:
             for name in {edit.to for edit in found if edit.state == "free"}:
                 carry.write(update.project / name, now[name])
@@ -87,8 +91,31 @@ def edits(update: Update, both: release.Sides | None, moves: Moves, carrying: bo
     return result
 
 
+def extend(update: Update, both: release.Sides | None) -> Room | None:
+    """The room for code of the owner's, if the connector has it."""
+    path = f"src/{update.after.get('package_name')}/{EXTEND}"
+    if not (update.project / path).is_file():
+        return None
+    return Room(path, lines((update.project / path).read_bytes()), lines(both.new.get(path, b"") if both else b""))
+
+
+def conflicting(update: Update, both: release.Sides | None) -> list[str]:
+    """What an owner wrote into app.py, where a conflict shows it and extend.py has a room for it."""
+    room, path = extend(update, both), f"src/{update.after.get('package_name')}/app.py"
+    file = update.project / path
+    if not room or not both or path not in both.old or not file.is_file():
+        return []
+    text = "\n".join(lines(file.read_bytes()))
+    blocks = re.findall(r"^<{7}(?: [^\n]*)?\n(.*?)^={7}$", text, re.DOTALL | re.MULTILINE)
+    own = {line for block in blocks for line in packed(block.split("\n"))} - {*packed(lines(both.old[path]))}
+    if functions := hooks(own):
+        named = listed(f"`{name}`" for name in functions)
+        return [f"In {path}, take the template's lines where they conflict, and move yours to {named} in {room.path}."]
+    return []
+
+
 def imports(update: Update, both: release.Sides | None, moves: Moves) -> list[Stale]:
-    """Imports of modules that moved, in files that are not as the release has them."""
+    """Names that moved with their module, in files that are not as the release has them."""
     package = str(update.after.get("package_name"))
     if not any(f"src/{package}/{old}" in update.deleted for old in moves):
         return []
@@ -96,7 +123,12 @@ def imports(update: Update, both: release.Sides | None, moves: Moves) -> list[St
     files = sorted({*names(git(*listed, cwd=update.project))})
     new = both.new if both else {}
     own = [name for name in files if name not in new or not same(update.project / name, new[name])]
-    return stale(update.project, package, moves, own)
+
+    def before(path: str) -> str | None:
+        text = committed(update, update.since, path)
+        return None if text is None else text.decode(errors="replace")
+
+    return stale(update.project, package, moves, own, before)
 
 
 def same(file: Path, content: bytes) -> bool:
@@ -122,24 +154,22 @@ def find(update: Update, found: Report, both: release.Sides | None, carrying: bo
         )
     if stuck:
         left.append(
-            f"The release moved files, and your edits in them are shown above, because no certain place was found: "
+            f"The release moved files, and these edits of yours are not carried, as shown above: "
             f"{listed(stuck)}. Put each where it belongs. If you do not need them, accept that: {accept(stuck)}"
         )
     if found.imports:
-        left.append(f"These lines name modules that are not there: {'; '.join(map(said, found.imports))}.")
+        files = listed(dict.fromkeys(one.file for one in found.imports))
+        left.append(f"Lines of these files name what is not there any more, as shown above: {files}. Correct each.")
+        if old := next((one.was for one in found.imports if one.was.endswith(".py")), ""):
+            left[-1] += f" This prints the old file: git show {pasted(f'{update.since}:./{old}')}"
     return left
 
 
 def tool(update: Update) -> str:
     """The command of the release updated to."""
-    url = source_of(update.after)
-    where = pasted(f"git+{url}@{update.after.get('_commit')}")
-    return f"uvx --from {where} mcp-connector" if url.startswith("https://") else "mcp-connector"
-
-
-def said(one: Stale) -> str:
-    now = f"now {' or '.join(one.now)}" if one.now else "correct the import"
-    return f"{shown(one.file, WHOLE)} line {one.line}: {one.module} ({now})"
+    where = installable(source_of(update.after), update.project)
+    version = f"{where}@{update.after.get('_commit')}"
+    return f"uvx --from {pasted(version)} mcp-connector" if where else "mcp-connector"
 
 
 def base_of(update: Update, both: release.Sides | None, path: str) -> bytes | None:

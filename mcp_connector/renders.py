@@ -21,6 +21,16 @@ def location(source: str, folder: Path) -> str:
     return str((folder / Path(url).expanduser()).resolve())
 
 
+def installable(source: str, folder: Path) -> str:
+    """The same as uvx takes it after `--from`; nothing for what uvx cannot take."""
+    where = location(source, folder)
+    if re.match(r"(https?|ssh|file)://", where):
+        return f"git+{where}"
+    if remote := re.fullmatch(r"([\w.-]+@[\w.-]+):/*(?!/)(.+)", where):
+        return f"git+ssh://{remote[1]}/{remote[2]}"
+    return f"git+{Path(where).as_uri()}" if where.startswith("/") else ""
+
+
 def clone(url: str, mirror: Path) -> None:
     """The template's repository, without a work tree."""
     git("clone", "--quiet", "--bare", "--", url, mirror, cwd=mirror.parent, timeout=300)

@@ -29,7 +29,7 @@ class Report:
     unknown: str = ""  # why the releases could not be compared, in words of other programs
     left: list[str] = field(default_factory=list)  # sentences: what somebody must do
     moved: list[Edit] = field(default_factory=list)  # the owner's edits in files that the release moved
-    imports: list[Stale] = field(default_factory=list)  # of modules that moved
+    imports: list[Stale] = field(default_factory=list)  # of what moved or is gone
     away: dict[str, str | None] = field(default_factory=dict)  # changed by the release, moved there or deleted by you
 
 
@@ -77,6 +77,8 @@ def as_text(found: Report) -> str:
     for edit in found.moved:
         lines += ["", *wrapped(f"{shown(edit.file, WHOLE)}: {fate(edit)}", "  ", "  ")]
         lines += [f"    {line}" for line in hunk(edit)]
+    if found.imports:
+        lines += ["", *(line for one in found.imports for line in wrapped(stale(one), "  ", "      "))]
     if gone := stay_deleted(found):
         lines += wrapped(f"{GONE} {listed(gone)}.", "  ", "  ")
     for note in filter(None, [*found.notes, found.unknown and f"{UNKNOWN} {found.unknown}."]):
@@ -97,6 +99,7 @@ def as_markdown(found: Report) -> str:
     parts.append("\n".join(f"- {kind}: {', '.join(map(code, paths))}" for kind, paths in found.files.items() if paths))
     for edit in found.moved:
         parts += [f"{code(edit.file)}: {code(fate(edit))}", fenced("\n".join(hunk(edit)), "diff")]
+    parts.append("\n".join(f"- {code(stale(one))}" for one in found.imports))
     todo = "\n".join(left_to_do(found.left))
     if gone := stay_deleted(found):
         parts.append(f"{GONE} {', '.join(map(code, gone))}.")
@@ -129,8 +132,25 @@ def fate(edit: Edit) -> str:
     if not edit.to:
         return "your edit has no place, because none of the new files is here"
     line = f", line {edit.line}" if edit.line else ""
+    if edit.room and edit.state == "left":
+        return f"your edit belongs to `{edit.room}` in {edit.to}{line}"
     what = {"carried": "is in", "free": "can be carried to", "left": "seems to belong beside" if line else "belongs to"}
     return f"your edit {what[edit.state]} {edit.to}{line}"
+
+
+def stale(one: Stale) -> str:
+    """A line that names what is not there, and what to write instead."""
+    now, what = " or ".join(one.now), one.name or one.module
+    if one.name and one.module:
+        what = f"{one.name} of {one.module}"
+    if not now:
+        now = "is nowhere now"
+        if one.was:
+            add = f"write {one.was}" if "import " in one.was else f"copy it from the old {one.was}"
+            now = f"{now}: {add}"
+    else:
+        now = f"is now in {now}" if one.name else f"is now {now}"
+    return f"{shown(one.file, WHOLE)} line {one.line}: {what} {now}"
 
 
 def hunk(edit: Edit) -> list[str]:

@@ -313,6 +313,20 @@ def test_what_owners_put_into_extend_is_all_used(installed: Installed, shared: P
     assert accepted, said
 
 
+def test_a_required_setting_of_ours_fails_no_test_of_the_template(
+    installed: Installed, shared: Path, tmp_path: Path
+) -> None:
+    answers = {"auth_mode": "oauth", "hosting": "compose", "source": "rest-api", "ci": "none"}
+    rendered, environment = installed(answers)
+    project = shutil.copytree(rendered, tmp_path / "project")
+    file, line = project / "src/acme_crm/extend.py", "    model_config = Settings.model_config\n"
+    file.write_text(file.read_text().replace(line, OWN[line]))
+    path = {"PYTHONPATH": f"{project / 'src'}:{environment.get('PYTHONPATH', '')}"}
+    commands = "tests/test_outbound.py tests/test_settings.py tests/test_state_keys.py tests/test_write_scopes.py"
+    accepted, said = judge("pytest", project, {**environment, **path, "PYTEST_ADDOPTS": commands}, shared)
+    assert accepted, said
+
+
 # -------------------------------------------------------------------------------------------------- names at the limit
 
 LONG_HEADERS = ", ".join(f"X-{number}-{'Abc' * 18}-Token"[:60] for number in range(8))

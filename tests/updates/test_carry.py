@@ -103,6 +103,15 @@ def user(settings: Settings) -> str:
     """A name."""
     return NAMES[0]
 '''
+EXTEND = '''"""Yours."""
+
+from typing import Any
+
+
+def add_commands(parser: Any) -> None:
+    """More commands."""
+    print(parser)
+'''
 MOVES = """# Where files of src/<package>/ went.
 keys.py: [core/auth/keys.py]
 auth.py:
@@ -153,7 +162,10 @@ def make(repository: Path) -> None:
     (core / "command/serve.py").write_text(head + numbers + part(CLI, "def serve", "\n\ndef dev"))
     (core / "command/dev.py").write_text(head + part(CLI, "def dev", "\n\ndef main"))
     main = CLI[CLI.index("def main") :].replace("return serve(settings)", "return serve.serve(settings)")
-    (core / "command/cli.py").write_text(f'"""Main."""\n\nfrom . import serve\n\n\n{main}')
+    (core / "command/cli.py").write_text(
+        f'"""Main."""\n\nfrom ...settings import Settings\nfrom ..auth import keys\nfrom . import serve\n\n\n{main}'
+    )
+    (package / "extend.py").write_text(EXTEND)
     for folder in (core, core / "auth", core / "command"):
         (folder / "__init__.py").write_text('"""It."""\n')
     for name in ("docs/guide.md", "docs/deploy.md", "tests/test_it.py"):
@@ -214,6 +226,18 @@ def apart(project: Path) -> None:
 def number(project: Path) -> None:
     """A constant of a file that was split: its line is as it was, and its neighbours are others."""
     edit(project, "cli.py", "PAUSE = 5 ", "PAUSE = 9 ")
+
+
+COMMAND = 'parser.add_parser("ours").set_defaults(run=ours)'
+OURS = 'def ours() -> None:\n    """Ours."""\n    print(signal.SIGTERM)\n'
+
+
+def commanded(project: Path) -> None:
+    """A command, with what it needs, and a line of another kind."""
+    edit(project, "cli.py", "    keys.check(settings)\n", f"    keys.check(settings)\n    {COMMAND}\n")
+    edit(project, "cli.py", "def main()", f"{OURS}\n\ndef main()")
+    edit(project, "cli.py", '    print("serving")', '    print("serving at last")')
+    edit(project, "cli.py", "import argparse\n", "import argparse\nimport signal\n")
 
 
 def strayed(project: Path) -> None:
@@ -320,9 +344,9 @@ def test_an_edit_without_a_certain_place_is_shown_until_it_is_there_or_accepted(
     signal, _, ours = found["moved"]
     assert "+import signal" in signal["hunk"].splitlines()
     assert signal["to"] == " or ".join(f"{PACKAGE}/core/command/{name}.py" for name in ("cli", "serve", "dev"))
-    assert (ours["to"], ours["line"]) == (f"{PACKAGE}/core/command/cli.py", 9)
+    assert (ours["to"], ours["line"]) == (f"{PACKAGE}/core/command/cli.py", 11)
     [left] = found["left"]
-    assert f"no certain place was found: {PACKAGE}/cli.py." in left
+    assert f"these edits of yours are not carried, as shown above: {PACKAGE}/cli.py." in left
     assert check(project, f"--accept={PACKAGE}/cli.py", "--no-carry")[0] == 0
 
     edit(project, "core/command/cli.py", "    keys.check(settings)\n", '    keys.check(settings)\n    print("ours")\n')
@@ -340,16 +364,41 @@ def test_a_changed_constant_is_carried_whatever_stands_around_it(updated: Update
         assert "PAUSE = 9 " in (project / PACKAGE / "core/command/serve.py").read_text()
 
 
-def test_a_check_after_the_commit_says_how_to_look_at_the_update(updated: Updated) -> None:
+def test_a_command_belongs_to_the_function_for_it_until_it_stands_in_extend(updated: Updated) -> None:
+    project = updated(commanded)
+    status, found = check(project)
+    assert status == 1
+    assert states(found) == [
+        "left /extend.py:None",
+        "carried /core/command/serve.py:17",
+        "left /extend.py:None",
+        "left /extend.py:6",
+    ]
+    assert [edit["room"] for edit in found["moved"]] == ["", "", "", "add_commands"]
+    assert f"your edit belongs to `add_commands` in {PACKAGE}/extend.py, line 6" in check_text(project)
+
+    extend = (project / PACKAGE / "extend.py").read_text()
+    (project / PACKAGE / "extend.py").write_text(f"import signal\n{extend}    {COMMAND}\n")
+    status, found = check(project)
+    assert (status, states(found)[2:]) == (1, ["left /extend.py:None", "carried /extend.py:10"])
+    assert [(one["name"], one["was"]) for one in found["imports"]] == [("ours", f"{PACKAGE}/cli.py")]
+    (project / PACKAGE / "extend.py").write_text(f"import signal\n\n\n{OURS}\n\n{extend}    {COMMAND}\n")
+    assert check(project)[0] == 0
+
+
+def test_a_check_after_the_commit_looks_at_the_update(updated: Updated) -> None:
     project = updated(number)
-    check(project)
     commit(project, "The update")
     status, found = check(project)
-    assert (status, found["left"], len(found["notes"])) == (0, [], 1)
-    assert "add --since HEAD~1" in found["notes"][0]
+    assert (status, states(found)) == (1, ["free /core/command/serve.py:9"])
+    assert found["version"] == {"before": OLD, "after": NEW}
+    assert found["notes"] == ["The last commit is the update, so this looks at what changed since HEAD~1."]
+    assert "mcp-connector check --carry --since 'HEAD~1', and commit what it writes." in found["left"][0]
+    status, found = check(project, "--since=HEAD")
+    assert (status, found["moved"], found["notes"]) == (0, [], [])
     (project / "own.md").write_text("Ours.\n")
     commit(project, "Ours")
-    assert check(project)[1]["notes"] == []
+    assert check(project)[1]["version"] == {"before": NEW, "after": NEW}
 
 
 def test_a_weekly_job_of_an_older_release_shows_what_can_be_carried_and_writes_nothing(updated: Updated) -> None:
@@ -391,15 +440,14 @@ def test_what_a_release_changed_where_the_owner_moved_or_deleted_files_is_named(
     assert status == 1
     assert found["away"] == {"tests/test_it.py": "checks/test_it.py", "docs/guide.md": None}
     assert [sentence.split(":")[0] for sentence in found["left"]] == [
-        "These lines name modules that are not there",
+        "Lines of these files name what is not there any more, as shown above",
         "The release changed files that you moved, and the changes did not reach them",
     ]
-    commands = tuple(f"acme_crm.core.command.{name}" for name in ("cli", "serve", "dev"))
-    assert [(one["file"], one["line"], one["module"], tuple(one["now"])) for one in found["imports"]] == [
-        ("pyproject.toml", 3, "acme_crm.cli", commands),
-        (f"{PACKAGE}/own.py", 1, "acme_crm.auth", ("acme_crm.core.auth.guard",)),
-        (f"{PACKAGE}/own.py", 2, "acme_crm.cli", commands),
-        (f"{PACKAGE}/own.py", 4, "acme_crm.keys", ("acme_crm.core.auth.keys",)),
+    assert [(one["file"], one["line"], one["module"], one["name"], one["now"]) for one in found["imports"]] == [
+        ("pyproject.toml", 3, "acme_crm.cli", "main", ["acme_crm.core.command.cli"]),
+        (f"{PACKAGE}/own.py", 1, "acme_crm.auth", "", ["acme_crm.core.auth.guard"]),
+        (f"{PACKAGE}/own.py", 2, "acme_crm.cli", "main", ["acme_crm.core.command.cli"]),
+        (f"{PACKAGE}/own.py", 4, "acme_crm.keys", "", ["acme_crm.core.auth.keys"]),
     ]
     text = check_text(project)
     assert "The release changed files that you deleted, and they stay deleted: docs/guide.md." in text

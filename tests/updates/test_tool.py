@@ -8,6 +8,9 @@ from pathlib import Path
 import jinja2
 import pytest
 
+from mcp_connector import renders
+from mcp_connector.recorded import git_url
+
 from ..docs.test_docs import URL, blocks, shell
 from ..lib import releasing, rendering
 
@@ -56,6 +59,9 @@ def test_it_is_run_by_uvx_as_a_connector_says(tmp_path: Path, page: str) -> None
         ("gl:acme/template.git", "git+https://gitlab.com/acme/template.git"),
         ("git+https://git.example.com/acme/template", "git+https://git.example.com/acme/template"),
         ("/srv/template", "git+file:///srv/template"),
+        ("/srv/our template", "git+file:///srv/our%20template"),
+        ("../template", "git+file://$PWD/../template"),
+        ("~/template", "git+file://$HOME/template"),
     ],
 )
 def test_every_form_of_the_template_s_address_is_one_that_uvx_takes(recorded: str, named: str) -> None:
@@ -65,6 +71,24 @@ def test_every_form_of_the_template_s_address_is_one_that_uvx_takes(recorded: st
         _copier_answers={"_src_path": recorded}, _copier_conf={"answers_file": ".copier-answers.yml"}
     )
     assert said.startswith(f'uvx --from "{named}@$(sed ')
+
+
+@pytest.mark.parametrize(
+    ("recorded", "named"),
+    [
+        ("https://ada:secret@git.example.com/acme/t.git", "git+https://git.example.com/acme/t.git"),
+        ("ssh://git@git.example.com/acme/t.git", "git+ssh://git@git.example.com/acme/t.git"),
+        ("git@git.example.com:acme/t.git", "git+ssh://git@git.example.com/acme/t.git"),
+        ("git@git.example.com:/srv/t.git", "git+ssh://git@git.example.com/srv/t.git"),
+        ("gh:acme/t", "git+https://github.com/acme/t.git"),
+        ("/srv/our template", "git+file:///srv/our%20template"),
+        ("../template", "git+file:///srv/template"),
+        ("ext::sh -c id", ""),
+        ("http:/host/t.git", ""),
+    ],
+)
+def test_the_check_names_the_tool_by_an_address_that_uvx_takes(recorded: str, named: str) -> None:
+    assert renders.installable(git_url(recorded), Path("/srv/connector")) == named
 
 
 def tool(site: Path, *arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
