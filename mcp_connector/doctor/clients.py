@@ -1,9 +1,12 @@
 """OAuth clients that the doctor registers as platforms do, and removes again (RFC 7591, RFC 7592)."""
 
+import base64
+import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 from . import protocol
 from .data import table
@@ -28,6 +31,12 @@ class Registration:
     def id(self) -> str:
         value = self.client.get("client_id")
         return value if isinstance(value, str) else ""
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be shown."""
+        named = (self.client.get(name) for name in ("client_secret", "registration_access_token"))
+        return [value for value in named if isinstance(value, str)]
 
 
 def callbacks() -> dict[str, str]:
@@ -61,6 +70,40 @@ async def remove(network: Network, made: Registration) -> None:
         return
     answer = await network.follow(place, "DELETE", {"User-Agent": protocol.NAME, "Authorization": f"Bearer {token}"})
     made.removed = answer.status in (200, 204)
+
+
+async def try_out(network: Network, said: Object, platform: str, callback: str, scope: str) -> Registration:
+    """Register as a platform does, and delete what that made."""
+    made = await register(network, said, platform, callback, scope)
+    if made.id:
+        await remove(network, made)
+    return made
+
+
+async def authorize(network: Network, said: Object, id: str, resource: str, callback: str, scope: str) -> Answer:
+    """The authorization request of a platform, whose answer is looked at and not followed."""
+    asked = {
+        "response_type": "code",
+        "client_id": id,
+        "redirect_uri": callback,
+        "state": protocol.GARBAGE,
+        "code_challenge": challenge(protocol.GARBAGE * 2),
+        "code_challenge_method": "S256",
+        "resource": resource,
+        **({"scope": scope} if scope else {}),
+    }
+    place = str(said.get("authorization_endpoint"))
+    headers = {"User-Agent": protocol.NAME, "Accept": "text/html"}
+    return await network.follow(with_query(place, asked), headers=headers)
+
+
+def with_query(url: str, values: Mapping[str, str]) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(values)}"
+
+
+def challenge(verifier: str) -> str:
+    """S256 of RFC 7636 §4.2."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
 def scopes(resource: Object | None, said: Object) -> str:

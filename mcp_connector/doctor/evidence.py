@@ -114,8 +114,13 @@ class Evidence:
 
     @property
     def oauth(self) -> bool:
-        """Whether a sign-in is meant: by the challenge, or by metadata beside a refusal."""
-        return self.closed and bool("resource_metadata" in self.challenge or self.resource is not None)
+        """Whether a sign-in is meant: by the challenge, or by metadata beside a refusal.
+
+        Before RFC 9728, a server's own origin was its authorization server (MCP 2025-03-26).
+        """
+        early = document(self.heard("known server")) or {}
+        named = "resource_metadata" in self.challenge or self.resource is not None
+        return self.closed and (named or "authorization_endpoint" in early)
 
     @property
     def auth(self) -> str:

@@ -5,7 +5,6 @@ Tokens live in memory until the run ends, and are then revoked where the provide
 
 import asyncio
 import base64
-import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
 from . import protocol
-from .clients import Registration, methods, register, remove, scopes
+from .clients import Registration, challenge, methods, register, remove, scopes, with_query
 from .credentials import Credential, bearer
 from .documents import Object, Unreadable, an_object
 from .exchange import Answer
@@ -47,6 +46,11 @@ class Login:
     exchange: Answer | None = None
     refresh: Answer | None = None
     tokens: Object = field(default_factory=dict)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be shown."""
+        return [value for value in (self.secret, *self.tokens.values()) if isinstance(value, str) and value]
 
     @property
     def credential(self) -> Credential:
@@ -105,7 +109,7 @@ async def log_in(
         if why := await network.forbidden(place):
             login.refused = f"the authorization endpoint is not opened: {why}"
             return login
-        open(f"{place}{'&' if '?' in place else '?'}{urlencode(asked)}")
+        open(with_query(place, asked))
         query = await answered(network, callback)
     if query is None or not hmac.compare_digest(query.get("state", "").encode(), state.encode()):
         login.waited = True
@@ -134,11 +138,6 @@ async def answered(network: Network, callback: Callback) -> dict[str, str] | Non
                 return await callback.query
         except TimeoutError:
             return None
-
-
-def challenge(verifier: str) -> str:
-    """S256 of RFC 7636 §4.2."""
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
 async def redeem(network: Network, said: Object, login: Login, form: dict[str, str]) -> Answer:

@@ -44,7 +44,7 @@ def about(heard: Evidence) -> list[str]:
         tools = f" It has {len(heard.tools)} tool{'s' * (len(heard.tools) != 1)}." if heard.tools else ""
         lines.append(f"{spoken} {lets_in[heard.auth]}{some}.{tools}")
     if heard.kind == addresses.LOOPBACK:
-        lines.append("It runs on this machine, and is judged as if it stood behind public HTTPS.")
+        lines.append("The address is this machine's, so the server is judged as if it stood behind public HTTPS.")
     elif heard.addresses and heard.kind != addresses.GLOBAL:
         lines.append("It was reached from this machine only: its address is not public.")
     if heard.credential:

@@ -10,25 +10,18 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from . import addresses, login, protocol
-from .clients import Registration, callbacks, register, remove, scopes
+from .clients import authorize, callbacks, scopes, try_out
 from .credentials import Credential
+from .discovery import discover
 from .documents import Object
-from .evidence import Evidence, Issuer, document, refused, result
+from .evidence import Evidence, refused, result
 from .exchange import Answer, Request, Trouble
 from .login import Open
 from .network import FIRST, Network
 from .target import Url, joined, parse
 
-FOLLOW_UPS, PAGES, ISSUERS = 20, 8, 3
+FOLLOW_UPS, PAGES = 20, 8
 SESSION = re.compile(r"[\x21-\x7e]{1,512}")
-GARBAGE = "mcp-connector-doctor-not-a-token"
-WELL_KNOWN = "/.well-known/"
-RESOURCE, SERVER, OPENID = (
-    f"{WELL_KNOWN}{name}" for name in ("oauth-protected-resource", "oauth-authorization-server", "openid-configuration")
-)
-BACK = "https://connector.example.com/callback"
-
-
 Prompt = Callable[[], Credential]
 
 
@@ -66,13 +59,12 @@ class Survey:
             return
         if heard.open:
             await self.list_without(bare)
-        await self.sign_in()
+        await discover(self.network, heard)
         if self.options.login:
             await self.log_in(self.options.login)
         await self.come_in(bare)
         await asyncio.gather(self.edges(), self.inside(), self.clients())
-        if heard.login and heard.issuers[0].metadata:
-            await login.end(self.network, heard.issuers[0].metadata, heard.login)
+        await self.leave()
 
     async def keep(self, name: str, request: Request, patience: float | None = None) -> Answer:
         """Ask, and keep the answer under a name."""
@@ -102,8 +94,7 @@ class Survey:
         """The tools, as whoever has no credential: some servers let everybody in, and ask for one here."""
         target, session = self.evidence.target, bare.headers.get("mcp-session-id", "")
         headers = {"Mcp-Session-Id": session} if SESSION.fullmatch(session) else {}
-        if headers:
-            await self.network.ask(protocol.call(target, protocol.INITIALIZED, id=None, headers=headers))
+        await self.keep("initialized", protocol.call(target, protocol.INITIALIZED, id=None, headers=headers))
         await self.keep("list-bare", protocol.call(target, "tools/list", {}, headers=headers))
 
     def headers(self) -> dict[str, str]:
@@ -139,7 +130,7 @@ class Survey:
             place, agent = self.evidence.answers["known path"].request.url, "Claude-User"
             asked[f"metadata {agent}"] = protocol.get(place, headers={"User-Agent": protocol.AGENTS[agent]})
         if self.evidence.closed:
-            bearer = {"Authorization": f"Bearer {GARBAGE}"}
+            bearer = {"Authorization": f"Bearer {protocol.GARBAGE}"}
             asked["garbage"] = protocol.initialize(target, bearer)
             asked["query"] = protocol.initialize(with_query(target, self.query_token()))
         await asyncio.gather(*(self.keep(name, request) for name, request in asked.items()), self.stream())
@@ -151,8 +142,8 @@ class Survey:
 
     def query_token(self) -> str:
         """The user's own token in a URL ends in the server's logs: on this machine only."""
-        heard = self.evidence
-        return heard.credential.bearer if heard.kind == addresses.LOOPBACK and heard.credential.bearer else GARBAGE
+        here = self.evidence.kind == addresses.LOOPBACK
+        return (self.evidence.credential.bearer if here else "") or protocol.GARBAGE
 
     async def stream(self) -> None:
         """GET, as a client listens. It is asked twice before its silence counts, and beside a request that is not."""
@@ -177,7 +168,8 @@ class Survey:
         if not heard.inside:
             return
         headers = self.headers()
-        await self.keep("initialized", protocol.call(heard.target, protocol.INITIALIZED, id=None, headers=headers))
+        if heard.credential:
+            await self.keep("initialized", protocol.call(heard.target, protocol.INITIALIZED, id=None, headers=headers))
         await self.list_tools(headers)
         listed = heard.heard("list")
         if listed and refused(listed):
@@ -206,75 +198,6 @@ class Survey:
             seen.add(cursor)
         heard.more_tools = True
 
-    async def sign_in(self) -> None:
-        """The metadata, from the challenge to the endpoints of the authorization servers."""
-        heard, target = self.evidence, self.evidence.target
-        path = "" if target.path == "/" else target.path.partition("?")[0].rstrip("/")
-        places = {"path": f"{RESOURCE}{path}", "root": RESOURCE, "oauth": SERVER, "openid": OPENID}
-        await asyncio.gather(*(self.keep(f"known {n}", protocol.get(joined(target, p))) for n, p in places.items()))
-        named = re.search(r'resource_metadata="?([^",\s]+)', heard.challenge)
-        candidates = [("path", heard.answers["known path"]), ("root", heard.answers["known root"])]
-        if named:
-            heard.challenge_url = named[1]
-            answer = await self.network.follow(named[1], headers={"User-Agent": protocol.NAME})
-            heard.answers["known challenge"] = answer
-            candidates.insert(0, ("challenge", answer))
-        for where, answer in candidates:
-            found = document(answer)
-            if found is not None and ("resource" in found or "authorization_servers" in found):
-                heard.resource, heard.resource_from = found, where
-                break
-        servers = (heard.resource or {}).get("authorization_servers")
-        issuers = [text for text in servers if isinstance(text, str)] if isinstance(servers, list) else []
-        heard.issuers = [Issuer(text) for text in dict.fromkeys(issuers[:ISSUERS])]
-        await asyncio.gather(*(self.issuer(issuer) for issuer in heard.issuers))
-
-    async def issuer(self, issuer: Issuer) -> None:
-        if why := await self.network.forbidden(issuer.text):
-            issuer.forbidden = why
-            return
-        url = parse(issuer.text)
-        path = "" if url.path == "/" else url.path.partition("?")[0].rstrip("/")
-        places = {"oauth": f"{SERVER}{path}", "openid": f"{OPENID}{path}"}
-        if path:
-            places["openid-last"] = f"{path}{OPENID}"
-
-        async def look(name: str, place: str) -> None:
-            issuer.places[name] = await self.network.ask(protocol.get(joined(url, place)))
-
-        await asyncio.gather(*(look(name, place) for name, place in places.items()))
-        found = [document(answer) for answer in issuer.places.values()]
-        issuer.metadata = next((said for said in found if said and "issuer" in said), None)
-        if issuer.metadata:
-            await self.endpoints(issuer, issuer.metadata)
-
-    async def endpoints(self, issuer: Issuer, said: Object) -> None:
-        """Whether the endpoints are alive: nothing is registered, and no code is redeemed."""
-        wrong = {
-            "grant_type": "authorization_code",
-            "code": GARBAGE,
-            "client_id": protocol.NAME,
-            "redirect_uri": BACK,
-            "code_verifier": GARBAGE * 2,
-        }
-        form = {"Content-Type": "application/x-www-form-urlencoded"}
-        asked: dict[str, tuple[str, dict[str, str], bytes]] = {
-            "token_endpoint": ("POST", form, urlencode(wrong).encode()),
-            "registration_endpoint": ("POST", {"Content-Type": "application/json"}, b"{}"),
-            "authorization_endpoint": ("GET", {}, b""),
-        }
-
-        async def look(name: str, method: str, headers: dict[str, str], body: bytes) -> None:
-            sent = {"User-Agent": protocol.NAME, "Accept": "application/json", **headers}
-            issuer.answers[name] = await self.network.follow(said[name], method, sent, body)
-
-        await asyncio.gather(*(look(name, *how) for name, how in asked.items() if isinstance(said.get(name), str)))
-        # Whoever takes an empty registration has made a client.
-        answer = issuer.answers.get("registration_endpoint")
-        if answer and answer.status in (200, 201) and (client := document(replace(answer, status=200))):
-            issuer.empty = Registration("", "", answer, client)
-            await remove(self.network, issuer.empty)
-
     async def log_in(self, open: Open) -> None:
         """A token for the rest of the run, from the user's own sign-in."""
         heard = self.evidence
@@ -288,46 +211,37 @@ class Survey:
             self.network, issuer.text, issuer.metadata, heard.resource or {}, self.options.client, open
         )
         heard.login = done
-        secret = [done.secret, *(value for value in done.tokens.values() if isinstance(value, str))]
-        heard.secrets += [value for value in secret if value]
+        heard.secrets += done.secrets
         if done.credential:
             heard.credential = done.credential
 
     async def clients(self) -> None:
         """Registrations as platforms make them, and what their callbacks get for a client that exists."""
-        for issuer in self.evidence.issuers:
+        heard, id = self.evidence, self.options.client[0]
+        scope_of = {issuer.text: scopes(heard.resource, issuer.metadata or {}) for issuer in heard.issuers}
+        for issuer in heard.issuers:
             if said := issuer.metadata:
+                each = [(platform, callback, scope_of[issuer.text]) for platform, callback in callbacks().items()]
                 if self.options.register and said.get("registration_endpoint"):
-                    await asyncio.gather(*(self.register(issuer, said, *one) for one in callbacks().items()))
-                if self.options.client[0]:
-                    await asyncio.gather(*(self.authorize(issuer, said, *one) for one in callbacks().items()))
+                    issuer.registrations = await asyncio.gather(*(try_out(self.network, said, *one) for one in each))
+                    heard.secrets += [secret for made in issuer.registrations for secret in made.secrets]
+                if id:
+                    asked = [authorize(self.network, said, id, heard.target.text, *one[1:]) for one in each]
+                    issuer.authorized = dict(zip(callbacks(), await asyncio.gather(*asked), strict=True))
 
-    async def register(self, issuer: Issuer, said: Object, platform: str, callback: str) -> None:
-        scope = scopes(self.evidence.resource, said)
-        made = await register(self.network, said, platform, callback, scope)
-        issuer.registrations.append(made)
-        self.evidence.secrets += [
-            value for name, value in made.client.items() if isinstance(value, str) and "id" not in name
+    async def leave(self) -> None:
+        """End the sessions of this run, and what a sign-in left at the provider."""
+        heard = self.evidence
+        headers = {"User-Agent": protocol.NAME, **self.headers()}
+        found = {a.headers.get("mcp-session-id", "") for a in heard.answers.values() if a.request.url == heard.target}
+        ended = [
+            self.network.ask(Request("DELETE", heard.target, {**headers, "Mcp-Session-Id": session}))
+            for session in found
+            if SESSION.fullmatch(session)
         ]
-        if made.id:
-            await remove(self.network, made)
-
-    async def authorize(self, issuer: Issuer, said: Object, platform: str, callback: str) -> None:
-        """The authorization request of a platform, whose answer is looked at and not followed."""
-        asked = {
-            "response_type": "code",
-            "client_id": self.options.client[0],
-            "redirect_uri": callback,
-            "state": GARBAGE,
-            "code_challenge": login.challenge(GARBAGE),
-            "code_challenge_method": "S256",
-            **({"scope": scope} if (scope := scopes(self.evidence.resource, said)) else {}),
-            "resource": self.evidence.target.text,
-        }
-        place = str(said.get("authorization_endpoint"))
-        mark = "&" if "?" in place else "?"
-        headers = {"User-Agent": protocol.NAME, "Accept": "text/html"}
-        issuer.authorized[platform] = await self.network.follow(f"{place}{mark}{urlencode(asked)}", headers=headers)
+        await asyncio.gather(*ended)
+        if heard.login and heard.issuers[0].metadata:
+            await login.end(self.network, heard.issuers[0].metadata, heard.login)
 
 
 def with_query(url: Url, token: str) -> Url:

@@ -40,7 +40,7 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
 def test_a_healthy_server_connects_everywhere(servers: dict[str, Server]) -> None:
     done = doctor(servers["oauth"].url)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "judged as if it stood behind public HTTPS" in done.stdout
+    assert "judged as if it stood behind public HTTPS" in said(done)
     rows = dict(re.findall(r"^  (\S.*?)  +(yes|no|unknown)  ", done.stdout, re.MULTILINE))
     assert rows == dict.fromkeys(["Duvo", "Claude", "ChatGPT", "Copilot Studio", "Gemini Enterprise", "VS Code"], "yes")
     assert "Nothing was found that stops a client." in done.stdout

@@ -670,6 +670,19 @@ async def metadata_on_open(request: Request, ordinary: Ordinary) -> Reply | None
     return await ordinary(request)
 
 
+@fault("metadata-page", "key")
+async def metadata_page(request: Request, ordinary: Ordinary) -> Reply | None:
+    """As a site does that answers every path with its page."""
+    return html() if request.path.startswith("/.well-known/") else await ordinary(request)
+
+
+@fault("metadata-of-2025-03-26", "key")
+async def metadata_of_2025_03_26(request: Request, ordinary: Ordinary) -> Reply | None:
+    if request.path == "/.well-known/oauth-authorization-server":
+        return told(metadata(request.origin))
+    return await ordinary(request)
+
+
 @fault("metadata-500", "key")
 async def metadata_500(request: Request, ordinary: Ordinary) -> Reply | None:
     return told({}, 500) if request.path.startswith("/.well-known/") else await ordinary(request)

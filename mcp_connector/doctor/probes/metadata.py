@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ..documents import page
 from ..evidence import Evidence, document
 from ..exchange import Trouble
 from ..findings import Seen
@@ -70,8 +71,12 @@ def uninvited(heard: Evidence) -> Iterator[Seen]:
     """Metadata of a sign-in that this server does not want."""
     if heard.oauth or not (heard.open or heard.closed):
         return
-    for name in ("path", "root"):
+    for name in ("path", "root", "server"):
         answer = heard.heard(f"known {name}")
-        if answer and (document(answer) is not None or answer.status >= 500):
-            yield Seen("uninvited", f"{answer.status} at {answer.request.url.shown}")
+        if not answer:
+            continue
+        broken = answer.status >= 500 or (answer.status == 200 and page(answer.body))
+        if broken or (name != "server" and document(answer) is not None):
+            what = " with a page" if page(answer.body) else ""
+            yield Seen("uninvited", f"{answer.status}{what} at {answer.request.url.shown}")
             return
