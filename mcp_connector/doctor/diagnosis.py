@@ -13,6 +13,7 @@ from pathlib import Path
 
 from . import credentials, project, report
 from .credentials import Credential
+from .findings import FAIL
 from .network import Network
 from .probes import examine
 from .report import FORMATS, Diagnosis
@@ -97,6 +98,7 @@ async def diagnose(
     seen = [one._replace(seen=heard.hide(one.seen)) for one in examine(heard)]
     said, found = verdicts(heard, seen), findings(seen, project.here(Path.cwd()), wanted)
     shown = [one for one in said if wanted in (None, one.platform)]
-    notes = [heard.hide(note) for note in report.unseen(heard, shown)]
+    well = all(finding.level != FAIL for finding in found)
+    notes = [heard.hide(note) for note in report.unseen(heard, shown, well)]
     diagnosis = Diagnosis(target.shown, report.about(heard), said, found, notes, wanted)
     return diagnosis, status(found, said, wanted)

@@ -12,7 +12,7 @@ from .evidence import Evidence
 from .findings import FAIL, Finding
 from .probes.clients import stay
 from .text import clean
-from .verdicts import NO, UNKNOWN, YES, Verdict
+from .verdicts import YES, Verdict
 
 WIDTH = 80
 FIELDS = (("Seen", "seen"), ("Expected", "expected"), ("To do", "cure"), ("Source", "source"))
@@ -53,20 +53,18 @@ def about(heard: Evidence) -> list[str]:
     return lines
 
 
-def unseen(heard: Evidence, verdicts: list[Verdict]) -> list[str]:
+def unseen(heard: Evidence, verdicts: list[Verdict], well: bool) -> list[str]:
     """What the doctor could not look at, and where to look if a user still reports a failure."""
     notes = list(heard.notes)
     if heard.closed and not heard.inside and not heard.credential:
-        notes.append(
-            "Tools and sessions were not looked at, because they need a credential. Set MCP_TOKEN or MCP_API_KEY, "
-            "or use --header-file, and run the doctor again."
-        )
+        ways = "use --login, or set MCP_TOKEN" if heard.oauth else "set MCP_API_KEY, or use --header-file"
+        notes.append(f"Tools and sessions were not looked at, because they need a credential: {ways}.")
     if left := stay(heard):
         why = "because the provider does not let the doctor delete them"
         notes.append(f"These clients stay registered, {why}: {', '.join(left)}.")
     if heard.heard("bare"):
         notes.append("Some requests had the user agents of Claude and ChatGPT, to see whether a firewall drops them.")
-    if all(one.value != NO for one in verdicts) and any(one.value == YES for one in verdicts):
+    if well and any(one.value == YES for one in verdicts):
         notes.append(
             "If a platform still fails: a firewall's rule by address cannot be seen from here (Claude calls from "
             "160.79.104.0/21), so look into its event log. If the server's log has tools/list from the platform, the "
@@ -77,10 +75,9 @@ def unseen(heard: Evidence, verdicts: list[Verdict]) -> list[str]:
 
 def as_text(found: Diagnosis) -> str:
     lines = [found.target, *(line for text in found.about for line in wrapped(text, "  ")), ""]
-    width = max((len(one.title) for one in found.said() if len(one.title) <= 20), default=0)
+    width = max(len(one.title) for one in found.said())
     for one in found.said():
-        title = one.title if len(one.title) <= 20 else one.title.split(" and ")[0]
-        lines += wrapped(one.why, f"  {title:<{width}}  {one.value:<7}  ", " " * (width + 13))
+        lines += wrapped(one.why, f"  {one.title:<{width}}  {one.value:<7}  ", " " * (width + 13))
     lines.append("")
     fails = sum(finding.level == FAIL for finding in found.findings)
     lines += [summary(fails, len(found.findings) - fails), ""]
@@ -155,4 +152,3 @@ def as_json(found: Diagnosis) -> str:
 
 
 FORMATS: Mapping[str, Callable[[Diagnosis], str]] = {"text": as_text, "markdown": as_markdown, "json": as_json}
-__all__ = ["FORMATS", "UNKNOWN", "Diagnosis", "about", "unseen"]

@@ -58,14 +58,15 @@ def verdict(name: str, heard: Evidence, seen: list[Seen]) -> Verdict:
     row = platforms()[name]
     title = row["title"]
     if stopped := dict.fromkeys(words(one.probe)["title"] for one in seen if concerned(name, stopping(one))):
-        return Verdict(name, title, NO, f"{'; '.join(stopped)}.")
+        why = "; ".join(stopped)
+        return Verdict(name, title, NO, f"{why[0].upper()}{why[1:]}.")
     if any(concerned(name, words(one.probe).get("unknown", ())) for one in seen):
         return Verdict(name, title, UNKNOWN, "Something was not answered: see below.")
     path = way(heard)
     if not path:
         return Verdict(name, title, UNKNOWN, "The first answer does not say whether callers get in.")
     value, why = row[path]
-    return Verdict(name, title, value, why)
+    return Verdict(name, title, value, filled(why, {"callback": row.get("callback", "")}))
 
 
 def findings(seen: Iterable[Seen], project: Project | None, wanted: str | None) -> list[Finding]:

@@ -1,5 +1,6 @@
 """The doctor at servers that are well: no false alarm. What it may remark about each, because it is true, is listed."""
 
+import asyncio
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from mcp.client import Client
 from mcp.server import MCPServer
 
 from ..lib.conformance.fixtures import register
@@ -31,7 +33,7 @@ from ..lib.serving import (
 )
 from ..running.test_conformance import FIXTURE_FREE, NEED_FIXTURES, REVISIONS, not_passed, suite
 from .visiting import ROWS, visit_all
-from .zoo import zoo
+from .zoo import FAULTS, Server, zoo
 
 pytestmark = pytest.mark.peers
 
@@ -183,6 +185,49 @@ def test_the_healthy_base_passes_the_official_suite(tmp_path: Path, revision: st
         name: [check for check in found[name] if check["id"] not in NEED_FIXTURES] for name in FIXTURE_FREE[revision]
     }
     assert not_passed(found) == {}
+
+
+WARNED = [name for name, row in ROWS.items() if row["exit"] == 0 and FAULTS.get(name, ("",))[0] == "none"]
+MALFORMED = [
+    "text-plain",
+    "other-id",
+    "no-jsonrpc",
+    "no-server-info",
+    "unknown-version",
+    "half-an-event",
+    "broken-body",
+]
+
+
+async def listed(url: str, mode: str) -> int:
+    """How many tools the official client sees; 0 where it does not connect."""
+    try:
+        async with asyncio.timeout(20), Client(url, mode=mode) as client:
+            return len((await client.list_tools()).tools)
+    except (Exception, BaseExceptionGroup):
+        return 0
+
+
+def test_the_official_client_agrees_about_what_stops_a_client() -> None:
+    async def ask(servers: Mapping[str, Server], names: list[str], mode: str) -> dict[str, int]:
+        found = await asyncio.gather(*(listed(servers[name].url, mode) for name in names))
+        return dict(zip(names, found, strict=True))
+
+    with zoo() as servers:
+        for mode in ("legacy", "auto"):
+            assert 0 not in asyncio.run(ask(servers, ["none", *WARNED], mode)).values()
+        assert {*asyncio.run(ask(servers, MALFORMED, "legacy")).values()} == {0}
+        assert asyncio.run(listed(servers["no-result-type"].url, "auto")) == 0
+
+
+@pytest.mark.parametrize("client", ["client-v1.mjs", "client-v2.mjs"])
+def test_typescript_clients_use_the_healthy_base(client: str) -> None:
+    with zoo() as servers:
+        tool = {"name": "count_animals", "arguments": {}}
+        task = json.dumps({"url": servers["none"].url, "headers": {}, "tool": tool, "mode": "auto"})
+        done = subprocess.run([NODE, PEERS / client, task], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["tools"]) == 2
 
 
 def test_on_a_busy_machine_no_verdict_changes_but_to_unknown() -> None:

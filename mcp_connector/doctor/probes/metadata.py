@@ -19,7 +19,7 @@ def challenge(heard: Evidence) -> Iterator[Seen]:
         yield Seen("challenge-status", "403 for a caller without a token")
     elif not heard.challenge:
         yield Seen("challenge" if heard.oauth else "challenge-key", "401 or 403 without WWW-Authenticate")
-    elif heard.oauth and not heard.challenge_url:
+    elif heard.resource and not heard.challenge_url:
         yield Seen("challenge-metadata", "WWW-Authenticate without resource_metadata")
     elif heard.challenge_url and heard.resource and not at_home(heard, heard.challenge_url):
         values = {"url": place(heard.challenge_url), "origin": heard.target.origin}
