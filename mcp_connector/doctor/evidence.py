@@ -51,6 +51,8 @@ class Evidence:
     resource_from: str = ""
     """Where it is: `challenge`, `path` or `root`."""
     issuers: list[Issuer] = field(default_factory=list)
+    id: str = ""
+    """`X-Request-Id` of every request."""
     wanted_tool: str = ""
     """The name after --call."""
     called: Answer | None = None

@@ -151,7 +151,7 @@ async def looking_again(request: Request, address: tuple[str, int], patience: fl
 
     The certificate itself is trusted for this one handshake, in which nothing is sent.
     """
-    blind = ssl.create_default_context()
+    blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE
     try:
         async with asyncio.timeout(patience):
@@ -217,6 +217,7 @@ def trusting(extra: str | None) -> ssl.SSLContext:
 
     `extra` is a file of certificates that is used in their place.
     """
-    context = ssl.create_default_context(cafile=extra or certifi.where())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # create_default_context differs between versions of Python
+    context.load_verify_locations(extra or certifi.where())
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import secrets
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from . import addresses
 from .exchange import Answer, Request, Trouble, exchange, trusting
@@ -45,6 +47,8 @@ class Network:
         self.resolve, self.dial = resolve, dial
         self.ends = time.monotonic() + seconds
         self.left, self.turns = REQUESTS, asyncio.Semaphore(AT_ONCE)
+        self.id = f"doctor-{secrets.token_hex(4)}"
+        """`X-Request-Id` of the requests to the target, to be found in its log."""
         self.known: dict[str, asyncio.Future[list[str]]] = {}
         self.target: Url | None = None
         # Made once: a second costs as much time as a request.
@@ -119,6 +123,8 @@ class Network:
             if self.left <= 0 or patience <= 0.1:
                 return Answer(request, trouble=Trouble.SPENT)
             self.left -= 1
+            if self.target and request.url.origin == self.target.origin:
+                request = replace(request, headers={"X-Request-Id": self.id, **request.headers})
             found = await self.addresses(request.url.host)
             if not found:
                 return Answer(request, trouble=Trouble.NAME)

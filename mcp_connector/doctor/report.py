@@ -63,7 +63,10 @@ def unseen(heard: Evidence, verdicts: list[Verdict], well: bool) -> list[str]:
         why = "because the provider does not let the doctor delete them"
         notes.append(f"These clients stay registered, {why}: {', '.join(left)}.")
     if heard.heard("bare"):
-        notes.append("Some requests had the user agents of Claude and ChatGPT, to see whether a firewall drops them.")
+        notes.append(
+            "Some requests had the user agents of Claude and ChatGPT, to see whether a firewall drops them. "
+            f"In the log of the server or its proxy, every request has the X-Request-Id {heard.id}."
+        )
     if well and any(one.value == YES for one in verdicts):
         notes.append(
             "If a platform still fails: a firewall's rule by address cannot be seen from here (Claude calls from "

@@ -45,7 +45,7 @@ class Survey:
     def __init__(self, target: Url, network: Network, credential: Credential, options: Options) -> None:
         self.evidence = Evidence(target, credential)
         self.network, self.options = network, options
-        network.target = target
+        network.target, self.evidence.id = target, network.id
 
     async def run(self) -> None:
         heard = self.evidence

@@ -1,13 +1,21 @@
 """Every planted fault is named by its probe, with its cure and exit status; nothing is found at healthy servers."""
 
+from collections import Counter
+from pathlib import Path
+from pickle import dumps, loads
+
 import pytest
 
+from ..conftest import once
 from .visiting import ROWS, Visit, visit_all
 
 
 @pytest.fixture(scope="module")
-def visited() -> dict[str, Visit]:
-    return visit_all()
+def visited(shared: Path) -> dict[str, Visit]:
+    """Every visit, made once for all workers."""
+    kept = once(shared / "doctor" / "visits", lambda: (shared / "doctor" / "visits").write_bytes(dumps(visit_all())))
+    visits: dict[str, Visit] = loads(kept.read_bytes())
+    return visits
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -40,5 +48,17 @@ def test_registrations_are_deleted_and_tokens_revoked(visited: dict[str, Visit])
         assert not any("stay registered" in note for note in visit.diagnosis.notes), name
 
 
-def test_the_first_forty_are_there() -> None:
-    assert len(ROWS) >= 40
+def test_the_faults_that_were_asked_for_come_first() -> None:
+    """All of the list but one, which is no fault: the healthy server `lazy`."""
+    first = Counter(row["layer"] for row in [*ROWS.values()][:54])
+    asked = {
+        "network": 7,
+        "edge": 6,
+        "transport": 8,
+        "versions": 3,
+        "metadata": 7,
+        "issuer": 10,
+        "tokens": 3,
+        "tools": 4,
+    }
+    assert first == {**asked, "hostile": 6}

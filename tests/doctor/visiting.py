@@ -5,7 +5,7 @@ import ssl
 import tempfile
 import threading
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import httpx2
 
 from mcp_connector.doctor.credentials import Credential, bearer
 from mcp_connector.doctor.diagnosis import diagnose
+from mcp_connector.doctor.exchange import trusting
 from mcp_connector.doctor.network import Network, resolve
 from mcp_connector.doctor.report import Diagnosis
 from mcp_connector.doctor.survey import Options
@@ -109,16 +110,19 @@ def options(row: Mapping[str, Any]) -> Options:
     )
 
 
-def visit_all(healthy: tuple[str, ...] = ("none", "key", "oauth", "oauth public", "lazy")) -> dict[str, Visit]:
-    """Every row of the zoo, and the healthy servers under their names and, with a credential, `NAME with token`."""
+SLOW = {"silent", "cold-start", "get-hangs", "slow-list", "endless-stream", "endless-drip", "buffered"}
+
+
+def visit_all(without: Set[str] = frozenset()) -> dict[str, Visit]:
+    """Every row of the zoo, and the healthy servers under `healthy NAME` and how they are visited."""
     with tempfile.TemporaryDirectory() as folder:
         certificates = make(Path(folder), HOST)
-        trust = ssl.create_default_context(cafile=certificates["authority"][0])
+        trust = trusting(str(certificates["authority"][0]))
         with zoo(certificates) as servers:
-            return asyncio.run(visits(servers, trust, healthy))
+            return asyncio.run(visits(servers, trust, without))
 
 
-async def visits(servers: Mapping[str, Server], trust: ssl.SSLContext, healthy: tuple[str, ...]) -> dict[str, Visit]:
+async def visits(servers: Mapping[str, Server], trust: ssl.SSLContext, without: Set[str]) -> dict[str, Visit]:
     turns = asyncio.Semaphore(AT_ONCE)
     token = bearer(TOKEN, "MCP_TOKEN", token=True)
 
@@ -132,9 +136,9 @@ async def visits(servers: Mapping[str, Server], trust: ssl.SSLContext, healthy: 
         asked[name] = (url, port, addresses, ROWS[name])
     expired = servers["tls-private-expired"]
     asked["tls-private-expired"] = (expired.url, expired.port, None, {})
-    for name in healthy:
+    for name in ("none", "key", "oauth", "oauth public", "lazy"):
         for how, row in HEALTHY.items():
             if name in ("none", "oauth", "lazy") or how in ("", "with token"):
                 asked[f"healthy {name} {how}".strip()] = (servers[name].url, servers[name].port, None, row)
-    found = await asyncio.gather(*(one(*how) for how in asked.values()))
-    return dict(zip(asked, found, strict=True))
+    wanted = [name for name in asked if name not in without]
+    return dict(zip(wanted, await asyncio.gather(*(one(*asked[name]) for name in wanted)), strict=True))

@@ -9,6 +9,7 @@ authorization server are made here, because a fault must be in them alone.
 
 import asyncio
 import base64
+import itertools
 import json
 import socket
 import socketserver
@@ -877,11 +878,14 @@ of_schema("schema-types", type=["string", "null"])
 of_schema("schema-exclusive", type="integer", exclusiveMinimum=0)
 
 
+NUMBERS = itertools.count()
+
+
 @fault("tools-endless")
 async def tools_endless(request: Request, ordinary: Ordinary) -> Reply | None:
     reply = await ordinary(request)
     if request.rpc == "tools/list" and not request.modern and reply:
-        name = {"name": f"tool-{request.call['params'].get('cursor', 'first')}-{id(reply)}"}
+        name = {"name": f"tool-{next(NUMBERS)}"}
         tools = [{**reply.said["result"]["tools"][0], **name}]
         return changed(reply, result={"tools": tools, "nextCursor": "more"})
     return reply

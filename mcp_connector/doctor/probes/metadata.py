@@ -51,8 +51,10 @@ def resource(heard: Evidence) -> Iterator[Seen]:
     if heard.target.path != "/" and path and document(path) is None:
         probe = "resource-root" if heard.resource_from != "challenge" else "resource-place"
         yield Seen(probe, f"{path.status} at {path.request.url.shown}", {"url": path.request.url.shown})
-    said = heard.resource.get("resource")
-    if said != heard.target.text:
+    said, own = heard.resource.get("resource"), heard.target.text
+    if heard.target.path == "/" and isinstance(said, str):  # the same URL with and without it (RFC 3986 §6.2.3)
+        said, own = said.removesuffix("/"), own.removesuffix("/")
+    if said != own:
         yield Seen("resource", f"{place(clean(said))}", {"url": heard.target.shown})
     servers = heard.resource.get("authorization_servers")
     if not isinstance(servers, list) or not servers:
