@@ -133,6 +133,8 @@ class Survey:
             bearer = {"Authorization": f"Bearer {protocol.GARBAGE}"}
             asked["garbage"] = protocol.initialize(target, bearer)
             asked["query"] = protocol.initialize(with_query(target, self.query_token()))
+        if path == "/" and not (self.evidence.inside or self.evidence.closed):
+            asked["usual path"] = protocol.initialize(joined(target, "/mcp"))
         await asyncio.gather(*(self.keep(name, request) for name, request in asked.items()), self.stream())
         for name in list(asked):
             if name.startswith("agent ") and self.evidence.answers[name].trouble is Trouble.SILENT:

@@ -49,7 +49,7 @@ def test_registrations_are_deleted_and_tokens_revoked(visited: dict[str, Visit])
 
 
 def test_the_faults_that_were_asked_for_come_first() -> None:
-    """All of the list but one, which is no fault: the healthy server `lazy`."""
+    """All of the list but the server `lazy`, which is healthy."""
     first = Counter(row["layer"] for row in [*ROWS.values()][:54])
     asked = {
         "network": 7,

@@ -76,6 +76,7 @@ def plan(servers: Mapping[str, Server], free: int) -> dict[str, tuple[str, int, 
         "url-user": (servers["none"].url.replace("http://", "http://ada:password@"), 0, None),
         "url-secret": (f"{servers['none'].url}?api_key=something", 0, None),
         "tls-old": (servers["tls-old"].url, servers["tls-old"].port, None),
+        "no-path": (servers["none"].origin, 0, None),
         "refused": (f"http://127.0.0.1:{free}/mcp", 0, None),
     }
     found = {}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from ..documents import Unreadable, depth, events, page, reply
-from ..evidence import Evidence, error, refused
+from ..evidence import Evidence, error, refused, result
 from ..exchange import Answer, Trouble
 from ..findings import Seen
 from ..protocol import METHOD_NOT_FOUND
@@ -27,7 +27,10 @@ def stopped(heard: Evidence) -> Iterator[Seen]:
         return
     if heard.inside or refused(bare) or ((bare.status >= 400 or error(bare)) and versioned(heard)):
         return
-    if bare.cut:
+    if answers_elsewhere(heard):
+        where = heard.answers["usual path"].request.url.shown
+        yield Seen("path", f"{bare.status} here, and an MCP server at {where}", {"url": where})
+    elif bare.cut:
         what = "more than 1 MB" if bare.cut == "size" else f"no end in {bare.whole:.0f} s"
         yield Seen("endless", f"{bare.status} with {what}")
     elif depth(bare.body) > 500:
@@ -53,6 +56,12 @@ def stopped(heard: Evidence) -> Iterator[Seen]:
         except Unreadable as why:
             what = str(why)
         yield Seen("not-json", f"{bare.status} with {what}")
+
+
+def answers_elsewhere(heard: Evidence) -> bool:
+    """Whether the URL lacks its path: at the usual one, a server answers."""
+    usual = heard.heard("usual path")
+    return bool(usual and (result(usual) is not None or refused(usual)))
 
 
 def malformed(bare: Answer) -> Iterator[Seen]:
