@@ -44,6 +44,11 @@ def callbacks() -> dict[str, str]:
     return {name: row["callback"] for name, row in table("platforms").items() if "callback" in row}
 
 
+def registering() -> list[str]:
+    """The platforms that register themselves."""
+    return [name for name in callbacks() if table("platforms")[name].get("registers", True)]
+
+
 async def register(network: Network, said: Object, platform: str, callback: str, scope: str) -> Registration:
     """Register a public client at the authorization server whose metadata this is."""
     asked = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from . import addresses, login, protocol
-from .clients import authorize, callbacks, scopes, try_out
+from .clients import authorize, callbacks, registering, scopes, try_out
 from .credentials import Credential
 from .discovery import discover
 from .documents import Object
@@ -225,7 +225,8 @@ class Survey:
             if said := issuer.metadata:
                 each = [(platform, callback, scope_of[issuer.text]) for platform, callback in callbacks().items()]
                 if self.options.register and said.get("registration_endpoint"):
-                    issuer.registrations = await asyncio.gather(*(try_out(self.network, said, *one) for one in each))
+                    own = [try_out(self.network, said, *one) for one in each if one[0] in registering()]
+                    issuer.registrations = await asyncio.gather(*own)
                     heard.secrets += [secret for made in issuer.registrations for secret in made.secrets]
                 if id:
                     asked = [authorize(self.network, said, id, heard.target.text, *one[1:]) for one in each]

@@ -1,8 +1,10 @@
-"""A browser for `BROWSER`: it follows what it is given, as somebody who is signed in at the provider."""
+"""A browser for `BROWSER`, in which a user logs in wherever they are asked. It prints nothing."""
 
 import sys
 
 import httpx2
 
+from ..lib.browser import log_in
+
 if __name__ == "__main__":
-    httpx2.get(sys.argv[1], follow_redirects=True, trust_env=False)
+    httpx2.get(log_in(sys.argv[1]), trust_env=False)

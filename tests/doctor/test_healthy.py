@@ -39,6 +39,7 @@ pytestmark = pytest.mark.peers
 
 MODES = choices("auth_mode")
 EVERYTHING = PEERS / "node_modules/@modelcontextprotocol/server-everything/dist/index.js"
+BROWSER = f"{sys.executable} -m tests.doctor.browser %s"
 LOCAL = {"duvo": "yes", "vscode": "yes"}
 
 
@@ -91,6 +92,20 @@ def test_a_connector_in_development_is_well(installed: Installed, tmp_path: Path
         assert (report.status, report.remarks) == (0, set())
         assert report.verdicts.items() >= LOCAL.items()
         assert (report.verdicts["claude"] == "no") == (mode in ("api-key", "headers"))
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode.startswith("oauth")])
+def test_a_sign_in_to_a_connector_in_development_is_well(installed: Installed, tmp_path: Path, mode: str) -> None:
+    _, env = installed({"auth_mode": mode, "hosting": "compose", "source": "rest-api"})
+    origin = f"http://127.0.0.1:{(port := free_port())}"
+    with started(["connector", "dev"], {**env, "PORT": str(port)}, tmp_path, origin, f"{origin}/health/ready", {}):
+        report = doctor(f"{origin}/mcp", "--login", "--register", BROWSER=BROWSER)
+    if mode == "oauth-proxy":  # its list of callbacks is its owner's, who adds the one that ChatGPT shows
+        assert [finding["probe"] for finding in report.findings] == ["register-refused"]
+        assert [platform for platform, value in report.verdicts.items() if value != "yes"] == ["chatgpt"]
+    else:
+        assert (report.status, report.remarks) == (0, set())
+        assert set(report.verdicts.values()) == {"yes"}
 
 
 @pytest.mark.parametrize("mode", MODES)
