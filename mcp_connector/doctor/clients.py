@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -10,10 +11,11 @@ from urllib.parse import urlencode
 
 from . import protocol
 from .data import table
-from .documents import Object, Unreadable, an_object
+from .documents import Object, Unreadable, an_object, texts
 from .exchange import Answer
 from .network import Network
 
+TOKEN = re.compile(r"[\x21-\x7e]+")  # what a header can hold
 JSON = {"User-Agent": protocol.NAME, "Content-Type": "application/json", "Accept": "application/json"}
 
 
@@ -71,7 +73,7 @@ async def register(network: Network, said: Object, platform: str, callback: str,
 async def remove(network: Network, made: Registration) -> None:
     """Delete a client where the server lets its owner do that; `removed` says whether it is gone."""
     place, token = made.client.get("registration_client_uri"), made.client.get("registration_access_token")
-    if not isinstance(place, str) or not isinstance(token, str) or not token.isascii() or not token.isprintable():
+    if not isinstance(place, str) or not isinstance(token, str) or not TOKEN.fullmatch(token):
         return
     answer = await network.follow(place, "DELETE", {"User-Agent": protocol.NAME, "Authorization": f"Bearer {token}"})
     made.removed = answer.status in (200, 204)
@@ -113,10 +115,8 @@ def challenge(verifier: str) -> str:
 
 def scopes(resource: Object | None, said: Object) -> str:
     """What a client asks for: the scopes of the resource, and to stay signed in where that is offered."""
-    named = (resource or {}).get("scopes_supported")
-    wanted = [scope for scope in named if isinstance(scope, str)] if isinstance(named, list) else []
-    offered = said.get("scopes_supported")
-    if isinstance(offered, list) and "offline_access" in offered and "offline_access" not in wanted:
+    wanted = texts((resource or {}).get("scopes_supported"))
+    if "offline_access" in texts(said.get("scopes_supported")) and "offline_access" not in wanted:
         wanted.append("offline_access")
     return " ".join(wanted)
 

@@ -11,6 +11,7 @@ import webbrowser
 from contextlib import suppress
 from pathlib import Path
 
+from ..recorded import Problem
 from . import credentials, project, report
 from .credentials import Credential
 from .findings import FAIL
@@ -39,7 +40,13 @@ def run(given: argparse.Namespace, name: str) -> int:
         prompt=ask if sys.stdin.isatty() and sys.stderr.isatty() and not given.login else None,
     )
     watch(network, name)
-    diagnosis, code = asyncio.run(diagnose(target, network, credential, given.platform, options))
+    try:
+        diagnosis, code = asyncio.run(diagnose(target, network, credential, given.platform, options))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        kind = type(error).__name__
+        raise Problem(f"An answer of the server cannot be judged ({kind}). Please report this.") from None
+    except KeyboardInterrupt:
+        raise Problem("It was interrupted.") from None
     sys.stdout.write(FORMATS[given.format](diagnosis))
     sys.stdout.flush()
     return code

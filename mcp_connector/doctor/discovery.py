@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from . import protocol
 from .clients import Registration, remove
-from .documents import Object
+from .documents import Object, texts
 from .evidence import Evidence, Issuer, document
 from .network import Network
 from .target import joined, parse
@@ -53,8 +53,7 @@ async def discover(network: Network, heard: Evidence) -> None:
         if found is not None and ("resource" in found or "authorization_servers" in found):
             heard.resource, heard.resource_from = found, where
             break
-    servers = (heard.resource or {}).get("authorization_servers")
-    issuers = [text for text in servers if isinstance(text, str)] if isinstance(servers, list) else []
+    issuers = texts((heard.resource or {}).get("authorization_servers"))
     heard.issuers = [Issuer(text) for text in dict.fromkeys(issuers[:ISSUERS])]
     await asyncio.gather(*(ask_issuer(network, issuer) for issuer in heard.issuers))
 

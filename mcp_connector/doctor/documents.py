@@ -46,6 +46,11 @@ def an_object(body: bytes) -> Object:
     return value
 
 
+def texts(value: object) -> list[str]:
+    """The texts of a list; none where it is not a list."""
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
 def page(body: bytes) -> bool:
     """Whether a body is HTML."""
     start = body[:2_000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()

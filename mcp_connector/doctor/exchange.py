@@ -135,7 +135,7 @@ async def exchange(request: Request, address: tuple[str, int], trust: ssl.SSLCon
         return reading.answer(Trouble.TLS, error.verify_message, (error.verify_code, *also))
     except ssl.SSLError as error:
         return reading.answer(Trouble.TLS, (error.reason or "handshake failure").replace("_", " ").lower())
-    except h11.RemoteProtocolError as error:
+    except h11.ProtocolError as error:
         return reading.answer(Trouble.GARBLED, str(error))
     except ConnectionRefusedError:
         return reading.answer(Trouble.REFUSED)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
 from . import protocol
-from .clients import Registration, challenge, methods, register, remove, scopes, with_query
+from .clients import TOKEN, Registration, challenge, methods, register, remove, scopes, with_query
 from .credentials import Credential, bearer
 from .documents import Object, Unreadable, an_object
 from .exchange import Answer
@@ -55,7 +55,8 @@ class Login:
     @property
     def credential(self) -> Credential:
         token = self.tokens.get("access_token")
-        return bearer(token, "the sign-in", token=True) if isinstance(token, str) else Credential()
+        usable = isinstance(token, str) and TOKEN.fullmatch(token)
+        return bearer(str(token), "the sign-in", token=True) if usable else Credential()
 
 
 class Callback:

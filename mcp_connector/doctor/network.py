@@ -8,7 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from . import addresses
@@ -78,7 +78,8 @@ class Network:
                     result = self.resolve(host)
                 except (OSError, UnicodeError):
                     result = []
-                loop.call_soon_threadsafe(found.set_result, result)
+                with suppress(RuntimeError):  # the run is over
+                    loop.call_soon_threadsafe(found.set_result, result)
 
             # A thread that nobody waits for: the system's resolver takes as long as it likes.
             threading.Thread(target=look_up, daemon=True).start()

@@ -12,7 +12,6 @@ EVERY = ("2024-11-05", "2025-03-26", "2025-06-18", STATEFUL)
 NAME = "mcp-connector-doctor"
 GARBAGE = "mcp-connector-doctor-not-a-token"
 INITIALIZED = "notifications/initialized"
-UNSUPPORTED = -32022  # JSON-RPC error of a server that lacks a version (2026-07-28, versioning)
 METHOD_NOT_FOUND = -32601
 BOTH = "application/json, text/event-stream"
 

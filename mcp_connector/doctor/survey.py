@@ -179,7 +179,7 @@ class Survey:
         ping = [protocol.call(heard.target, "ping", id=10 + n, headers=headers) for n in range(FOLLOW_UPS)]
         heard.follow_ups = list(await asyncio.gather(*(self.network.ask(request) for request in ping)))
         heard.wanted_tool = self.options.call
-        if heard.wanted_tool in {tool.get("name") for tool in heard.tools or []}:
+        if any(tool.get("name") == heard.wanted_tool for tool in heard.tools or []):
             params = {"name": self.options.call, "arguments": {}}
             heard.called = await self.network.ask(protocol.call(heard.target, "tools/call", params, headers=headers))
 

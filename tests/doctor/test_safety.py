@@ -17,13 +17,15 @@ from mcp_connector.doctor.credentials import bearer
 from mcp_connector.doctor.documents import Unreadable, events, page, parsed, reply
 from mcp_connector.doctor.exchange import LARGEST, Answer, Request, Trouble, decoded, exchange
 from mcp_connector.doctor.network import REQUESTS, Network
+from mcp_connector.doctor.report import FORMATS
+from mcp_connector.doctor.survey import Options
 from mcp_connector.doctor.target import Url, given, parse
 from mcp_connector.doctor.text import clean, place
 from mcp_connector.recorded import Problem
 
 from ..lib.rendering import ROOT
 from .visiting import ADDRESS, ROWS, visit
-from .zoo import HOST, TOKEN, Server, zoo
+from .zoo import CLIENT, HOST, TOKEN, Server, zoo
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +177,17 @@ def test_a_hostile_server_gets_a_bounded_number_of_requests_and_no_other_is_call
     assert called.keys() == {("127.0.0.1", servers[name].port) for name in HOSTILE}
     assert max(called.values()) <= REQUESTS
     assert time.monotonic() - began < 60  # the promise of the command, and no measure of this machine
+
+
+@pytest.mark.parametrize("auth", ["none", "key", "oauth"])
+def test_no_value_that_nobody_expects_ends_the_run(servers: dict[str, Server], auth: str) -> None:
+    async def often() -> None:
+        everything = Options(register=True, call="count_animals", client=(CLIENT, ""))
+        for credential in [None, bearer(TOKEN, "MCP_TOKEN")] * 8:
+            visited = await visit(servers[f"odd {auth}"].url, Network(), credential, None, everything)
+            assert all(write(visited.diagnosis) for write in FORMATS.values())
+
+    asyncio.run(often())
 
 
 def test_credentials_go_to_the_target_alone(servers: dict[str, Server], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import base64
 import itertools
 import json
+import random
 import socket
 import socketserver
 import threading
@@ -985,6 +986,36 @@ async def escapes(request: Request, ordinary: Ordinary) -> Reply | None:
 async def escapes_in_error(request: Request, ordinary: Ordinary) -> Reply | None:
     said = {"code": -32603, "message": "\x1b[31mred\u202e `x` <b> @all " + "a" * 5_000}
     return told({"jsonrpc": "2.0", "id": 1, "error": said}, 400) if request.rpc else await ordinary(request)
+
+
+ODD: list[Any] = [None, True, 7, -1.5, "", "x", [], [7], {}, {"a": [None]}, "http://[", "\x1b[2J", 10**400]
+HEADERS = ("location", "www-authenticate", "content-type", "date", "mcp-session-id", "content-encoding")
+CHANCE = random.Random(15)
+
+
+def odd(value: Any) -> Any:
+    """A JSON value of which a part has another type."""
+    if isinstance(value, dict) and value and CHANCE.random() < 0.9:
+        name = CHANCE.choice(list(value))
+        return {**value, name: odd(value[name])}
+    if isinstance(value, list) and value and CHANCE.random() < 0.7:
+        at = CHANCE.randrange(len(value))
+        return [*value[:at], odd(value[at]), *value[at + 1 :]]
+    return CHANCE.choice(ODD)
+
+
+async def odd_answers(request: Request, ordinary: Ordinary) -> Reply | None:
+    """Half of the answers hold what nobody expects."""
+    reply = await ordinary(request)
+    if reply and reply.body and CHANCE.random() < 0.5:
+        reply.body = json.dumps(odd(reply.said)).encode()
+        if CHANCE.random() < 0.2:
+            reply.headers[CHANCE.choice(HEADERS)] = CHANCE.choice(["", "x", "http://[", "gzip", "text/event-stream"])
+    return reply
+
+
+for auth in ("none", "key", "oauth"):
+    fault(f"odd {auth}", auth)(odd_answers)
 
 
 # Allowed, though it looks like a fault

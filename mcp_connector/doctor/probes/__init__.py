@@ -10,9 +10,9 @@ from ..evidence import Evidence
 from ..findings import Probe, Seen
 from . import browsers, clients, edge, metadata, network, providers, tokens, tools, transport, versions
 
+FIRST: list[Probe] = [network.url]
 ENDING: list[Probe] = [network.reached, edge.stopped, transport.stopped]
 OTHERS: list[Probe] = [
-    network.url,
     network.start,
     edge.agents,
     edge.spelling,
@@ -44,10 +44,11 @@ OTHERS: list[Probe] = [
 
 def examine(heard: Evidence) -> Iterator[Seen]:
     """Everything that is wrong, once."""
-    yield from network.url(heard)
+    for probe in FIRST:
+        yield from probe(heard)
     for probe in ENDING:
         if found := list(probe(heard)):
             yield from found
             return
-    for probe in OTHERS[1:]:
+    for probe in OTHERS:
         yield from probe(heard)

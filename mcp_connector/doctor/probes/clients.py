@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from ..clients import Registration, callbacks, methods
 from ..data import table
-from ..documents import Object, Unreadable, an_object, page
+from ..documents import Object, Unreadable, an_object, page, texts
 from ..evidence import Evidence, error, result
 from ..exchange import Answer
 from ..findings import Seen
@@ -30,7 +30,7 @@ def wrong(made: Registration, said: Object) -> Iterator[tuple[str, str]]:
     if not made.id:
         yield "register-refused", f"{made.answer.status} {oauth_error(made.answer)}"
         return
-    if made.callback not in (made.client.get("redirect_uris") or []):
+    if made.callback not in texts(made.client.get("redirect_uris")):
         yield "register-callback", "201 with another callback"
     method = made.client.get("token_endpoint_auth_method", "client_secret_basic")
     if method not in methods(said):
@@ -72,8 +72,7 @@ def refusal_in(answer: Answer) -> str:
     """Why an authorization request was refused; empty where a sign-in would begin."""
     if not answer.said:
         return ""
-    where = urlsplit(answer.headers.get("location", ""))
-    query = parse_qs(where.query)
+    query = parse_qs(answer.headers.get("location", "").partition("?")[2].partition("#")[0])
     if "error" in query:
         return clean(": ".join([query["error"][0], *query.get("error_description", [])]), 120)
     text = answer.body[:100_000].decode("utf-8", "replace")

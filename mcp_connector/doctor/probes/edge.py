@@ -24,7 +24,7 @@ def stopped(heard: Evidence) -> Iterator[Seen]:
     if bare.status in REDIRECTS:
         where = bare.headers.get("location", "")
         probe = "redirect-http" if where.startswith("http://") and heard.target.scheme == "https" else "redirect"
-        if urlsplit(where).hostname not in (None, heard.target.host):
+        if host_of(where) not in ("", heard.target.host):
             probe = "redirect-elsewhere"
         yield Seen(probe, f"{bare.status} to {place(where) or 'nowhere'}", {"location": place(where)})
     elif bare.status == 429:
@@ -35,6 +35,14 @@ def stopped(heard: Evidence) -> Iterator[Seen]:
         yield Seen("tunnel", f"{bare.status} with a warning page of the tunnel")
     elif challenge_page(bare):
         yield Seen("challenge-page", f"{bare.status} with {marked(bare)}")
+
+
+def host_of(location: str) -> str:
+    """The host that a redirect names; nothing where it stays on the same one."""
+    try:
+        return urlsplit(location).hostname or ""
+    except ValueError:
+        return ""
 
 
 def challenge_page(answer: Answer) -> bool:
@@ -94,6 +102,13 @@ def limits(heard: Evidence) -> Iterator[Seen]:
     late = [answer for answer in heard.follow_ups if answer.status == 429]
     if late:
         yield Seen("limit", f"{len(late)} of {len(heard.follow_ups)} calls at once answered 429")
-    told = email.utils.parsedate_tz(heard.answers["bare"].headers.get("date", ""))
-    if told and heard.closed and abs(apart := email.utils.mktime_tz(told) - time.time()) > SKEW:
-        yield Seen("clock", f"the clocks of server and this machine are {abs(apart):.0f} s apart")
+    if heard.closed and (apart := skew(heard.answers["bare"].headers.get("date", ""))) > SKEW:
+        yield Seen("clock", f"the clocks of server and this machine are {apart:.0f} s apart")
+
+
+def skew(date: str) -> float:
+    """Seconds between a date and this machine's clock; none where it cannot be read."""
+    try:
+        return abs(email.utils.parsedate_to_datetime(date).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..documents import Unreadable, an_object, page
+from ..documents import Unreadable, an_object, page, texts
 from ..evidence import Evidence, Issuer, document
 from ..exchange import Answer, Trouble
 from ..findings import Seen
@@ -59,7 +59,7 @@ def with_metadata(issuer: Issuer) -> Iterator[Seen]:
     if behind_path and len(found) == 1 and not quiet:
         where = issuer.places[found[0]].request.url.shown
         yield Seen("issuer-place", f"metadata at {where} alone", values)
-    if "S256" not in (said.get("code_challenge_methods_supported") or []):
+    if "S256" not in texts(said.get("code_challenge_methods_supported")):
         yield Seen("pkce", "S256 is not in code_challenge_methods_supported", values)
     if not said.get("registration_endpoint") and said.get("client_id_metadata_document_supported") is not True:
         yield Seen("registration-none", "neither dynamic registration nor client ID metadata documents", values)

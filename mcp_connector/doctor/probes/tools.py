@@ -1,6 +1,5 @@
 """The tools that clients see, as platforms take them."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -27,7 +26,8 @@ def listed(heard: Evidence) -> Iterator[Seen]:
             what = "more than 1 MB" if answer.cut == "size" else "without an end" if answer.cut else clean(said, 80)
             yield Seen("tools-list", f"tools/list answers {answer.status} {what}".strip())
         return
-    if "tools" not in ((heard.result("own") or {}).get("capabilities") or {}):
+    capabilities = (heard.result("own") or {}).get("capabilities")
+    if not isinstance(capabilities, dict) or "tools" not in capabilities:
         yield Seen("tools-undeclared", "initialize without the capability tools")
     if heard.endless_tools:
         yield Seen("tools-cursor", "nextCursor leads to a page that was there before")
@@ -88,8 +88,3 @@ FAULTS: dict[str, Callable[[Object], bool]] = {
     "schema-types": lambda part: isinstance(part.get("type"), list),
     "schema-exclusive": exclusive,
 }
-
-
-def size(tools: list[Object]) -> int:
-    """Bytes of the whole list, as models are given it."""
-    return len(json.dumps(tools))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from ..documents import Unreadable, depth, events, page, reply
+from ..documents import DEPTH, Unreadable, depth, events, page, reply
 from ..evidence import Evidence, error, refused, result
 from ..exchange import Answer, Trouble
 from ..findings import Seen
@@ -33,8 +33,8 @@ def stopped(heard: Evidence) -> Iterator[Seen]:
     elif bare.cut:
         what = "more than 1 MB" if bare.cut == "size" else f"no end in {bare.whole:.0f} s"
         yield Seen("endless", f"{bare.status} with {what}")
-    elif depth(bare.body) > 500:
-        yield Seen("deep", f"{bare.status} with brackets that nest more than 500 deep")
+    elif depth(bare.body) > DEPTH:
+        yield Seen("deep", f"{bare.status} with brackets that nest more than {DEPTH} deep")
     elif listens(heard):
         yield Seen("sse-only", f"{bare.status} for POST, and GET opens the older SSE transport")
     elif page(bare.body) or (bare.type == "text/html" and bare.body):
@@ -141,8 +141,6 @@ def listening(heard: Evidence) -> Iterator[Seen]:
         yield Seen("get-400", "400 for GET")
     elif get.status >= 500 and heard.inside:
         yield Seen("get-broken", f"{get.status} for GET")
-    elif get.status == 200 and page(get.body) and heard.inside:
-        return  # a page for people at the same place
 
 
 def buffered(heard: Evidence) -> Iterator[Seen]:
