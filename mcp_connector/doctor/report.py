@@ -80,7 +80,9 @@ def as_text(found: Diagnosis) -> str:
     lines = [found.target, *(line for text in found.about for line in wrapped(text, "  ")), ""]
     width = max(len(one.title) for one in found.said())
     for one in found.said():
-        lines += wrapped(one.why, f"  {one.title:<{width}}  {one.value:<7}  ", " " * (width + 13))
+        longest = max(map(len, one.why.split()))  # a callback to copy must stay whole
+        rest = width + 13 if width + 13 + longest <= WIDTH else 13
+        lines += wrapped(one.why, f"  {one.title:<{width}}  {one.value:<7}  ", " " * rest)
     lines.append("")
     fails = sum(finding.level == FAIL for finding in found.findings)
     lines += [summary(fails, len(found.findings) - fails), ""]
@@ -108,7 +110,10 @@ def summary(fails: int, warns: int) -> str:
 
 def wrapped(text: str, first: str, rest: str | None = None) -> list[str]:
     following = first if rest is None else rest
-    whole = text.startswith("https://") and " " not in text  # a URL that is broken cannot be opened
+    # A URL that is broken cannot be opened or copied. Only what fits on no line is broken.
+    whole = (text.startswith("https://") and " " not in text) or max(map(len, text.split()), default=0) <= WIDTH - len(
+        following
+    )
     return textwrap.wrap(
         text,
         WIDTH,

@@ -102,6 +102,15 @@ def test_what_others_say_is_harmless(servers: dict[str, Server], name: str, form
         assert [line for line in done.stdout.splitlines() if len(line) > 80 and "https://" not in line] == []
 
 
+def test_a_callback_to_copy_stays_whole(servers: dict[str, Server]) -> None:
+    shown = doctor(servers["no-registration"].url).stdout
+    for callback in (
+        "https://vertexaisearch.cloud.google.com/oauth-redirect.",
+        "https://platform.duvo.ai/v1/oauth/mcp/callback.",
+    ):
+        assert callback in shown.split()
+
+
 def test_a_source_is_the_only_line_over_80_columns(servers: dict[str, Server]) -> None:
     for name in ("challenge-link-local", "tools-129", "lost-sessions"):
         lines = doctor(servers[name].url).stdout.splitlines()
