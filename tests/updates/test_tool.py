@@ -97,8 +97,9 @@ def tool(site: Path, *arguments: str | Path, cwd: Path) -> subprocess.CompletedP
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
 
-def test_it_brings_what_an_import_needs() -> None:
-    assert [name.partition(">")[0] for name in ABOUT["dependencies"]] == ["pyyaml", "questionary", "ruff"]
+def test_it_comes_with_what_the_doctor_and_an_import_need_alone() -> None:
+    names = [name.partition(">")[0] for name in ABOUT["dependencies"]]
+    assert names == ["certifi", "h11", "pyyaml", "questionary", "ruff"]
 
 
 def test_without_these_an_import_says_what_it_needs(site: Path, tmp_path: Path) -> None:
@@ -125,14 +126,19 @@ def test_it_imports_by_the_command_of_a_connector(tmp_path: Path) -> None:
     assert "async def list_pets(" in importing.source(project)
 
 
+def test_the_doctor_has_its_data(site: Path, tmp_path: Path) -> None:
+    done = tool(site, "doctor", "http://127.0.0.1:9/mcp", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "nothing answers (refused)" in done.stdout
+
+
 def test_without_a_command_it_says_which_there_are(site: Path, tmp_path: Path) -> None:
     done = tool(site, cwd=tmp_path)
     assert done.returncode == 2
     assert "required: COMMAND" in done.stderr
     shown = tool(site, "--help", cwd=tmp_path).stdout
-    assert all(
-        f"\n    {name} " in shown or f"\n    {name}\n" in shown for name in ("check", "fleet", "import", "changelog")
-    )
+    names = ("check", "fleet", "import", "doctor", "changelog")
+    assert all(f"\n    {name} " in shown or f"\n    {name}\n" in shown for name in names)
     assert max(map(len, shown.splitlines())) <= 80
 
 
