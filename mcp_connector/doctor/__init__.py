@@ -1,6 +1,6 @@
 """Say why an MCP server does not connect, on which platform, and what to change where.
 
-The words of the command are here; what needs h11 and certifi is imported when it runs, so that the other commands work
+The words of the command are here; what needs h11, certifi and PyYAML is imported when it runs, so that the other commands work
 without them.
 """
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace, name: str) -> int:
     try:
-        from .diagnosis import run  # h11 and certifi, which the other commands do without
+        from .diagnosis import run  # h11, certifi and PyYAML, which the other commands do without
     except ModuleNotFoundError as missing:
         raise Problem(f"It needs the package {missing.name}: install this tool with uvx or pip.") from None
     return run(given, name)

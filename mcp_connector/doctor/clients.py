@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from . import protocol
-from .data import table
+from .data import platforms
 from .documents import Object, Unreadable, an_object, texts
 from .exchange import Answer
 from .network import Network
@@ -43,12 +43,12 @@ class Registration:
 
 def callbacks() -> dict[str, str]:
     """The callback URL of each platform that has a fixed one."""
-    return {name: row["callback"] for name, row in table("platforms").items() if "callback" in row}
+    return {name: row["callbacks"][0] for name, row in platforms().items() if "callbacks" in row}
 
 
 def registering() -> list[str]:
     """The platforms that register themselves."""
-    return [name for name in callbacks() if table("platforms")[name].get("registers", True)]
+    return [name for name in callbacks() if platforms()[name].get("registers", True)]
 
 
 async def register(network: Network, said: Object, platform: str, callback: str, scope: str) -> Registration:

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
-from .data import table, words
+from .data import platforms, words
 from .evidence import Evidence
 from .findings import FAIL, WARN, Finding, Seen
 from .project import Project
@@ -21,10 +20,6 @@ class Verdict:
     why: str
 
 
-def platforms() -> dict[str, dict[str, Any]]:
-    return table("platforms")
-
-
 def concerned(platform: str, named: Iterable[str]) -> bool:
     """Whether a list of platforms, which may hold `everybody` and `cloud`, has this one."""
     row = platforms()[platform]
@@ -37,7 +32,7 @@ def stopping(one: Seen) -> tuple[str, ...]:
 
 
 def way(heard: Evidence) -> str:
-    """The key of platforms.toml that says how callers get in; nothing where that cannot be told."""
+    """The key of platforms.yaml that says how callers get in; nothing where that cannot be told."""
     if heard.auth != "oauth":
         return heard.auth
     known = [issuer.metadata for issuer in heard.issuers if issuer.metadata]
@@ -66,7 +61,7 @@ def verdict(name: str, heard: Evidence, seen: list[Seen]) -> Verdict:
     if not path:
         return Verdict(name, title, UNKNOWN, "The first answer does not say whether callers get in.")
     value, why = row[path]
-    return Verdict(name, title, value, filled(why, {"callback": row.get("callback", "")}))
+    return Verdict(name, title, value, filled(why, {"callback": "".join(row.get("callbacks", [])[:1])}))
 
 
 def findings(seen: Iterable[Seen], project: Project | None, wanted: str | None) -> list[Finding]:

@@ -165,11 +165,17 @@ def test_a_question_of_a_recorded_name_can_be_read_to_its_end(questionnaire: Pat
 @pytest.mark.parametrize(
     ("mode", "refused"),
     [
-        ("oauth", {"google": "works with oauth-proxy", "github": "works with oauth-proxy"}),
+        (
+            "oauth",
+            {
+                **dict.fromkeys(["google", "github", "authentik"], "works with oauth-proxy"),
+                "zitadel": "works with oauth-introspection or oauth-proxy",
+            },
+        ),
         (
             "oauth-introspection",
             {
-                **dict.fromkeys(["google", "github"], "works with oauth-proxy"),
+                **dict.fromkeys(["google", "github", "authentik"], "works with oauth-proxy"),
                 **dict.fromkeys(
                     ["auth0", "entra", "cognito", "descope", "scalekit"], "works with oauth or oauth-proxy"
                 ),

@@ -211,6 +211,7 @@ def guided(compiled_once: None, tmp_path_factory: pytest.TempPathFactory) -> Cal
     source = tmp_path_factory.mktemp("template")
     shutil.copy(rendering.ROOT / "copier.yml", source)
     shutil.copytree(rendering.ROOT / "hooks", source / "hooks")
+    rendering.copy_working_tree(source, "mcp_connector/platforms.yaml")  # which hooks/ reads
     for name in [*rendering.choices("hosting"), "idp_tokens"]:
         group = rendering.group(name)
         shutil.copytree(group, source / "template" / group.name, ignore=shutil.ignore_patterns("src", "tests"))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qs
 
 from ..clients import Registration, callbacks, methods
-from ..data import table
+from ..data import platforms as known
 from ..documents import Object, Unreadable, an_object, page, texts
 from ..evidence import Evidence, error, result
 from ..exchange import Answer
@@ -44,7 +44,7 @@ def together(found: Iterable[tuple[str, str, str, str]]) -> Iterator[Seen]:
         groups.setdefault((probe, seen), []).append((platform, callback))
     for (probe, seen), members in groups.items():
         platforms, callbacks = zip(*members, strict=True)
-        titles = [table("platforms")[platform]["title"] for platform in platforms]
+        titles = [known()[platform]["title"] for platform in platforms]
         values = {"callback": ", ".join(callbacks), "platform": ", ".join(titles)}
         yield Seen(probe, f"{seen} for {values['platform']}", values, platforms)
 
