@@ -1,7 +1,7 @@
 """Say why an MCP server does not connect, on which platform, and what to change where.
 
-The words of the command are here; what needs h11, certifi and PyYAML is imported when it runs, so that the other commands work
-without them.
+The words of the command are here; what needs h11, certifi and PyYAML is imported when it runs, so that the other
+commands work without them.
 """
 
 import argparse

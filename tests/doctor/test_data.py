@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from mcp_connector.doctor import PLATFORMS
-from mcp_connector.doctor.data import table
+from mcp_connector.doctor.data import platforms, table
 from mcp_connector.doctor.verdicts import CLOUD, EVERYBODY
 
 from ..lib import rendering
@@ -65,9 +65,8 @@ def test_probes_are_named_in_the_code_as_in_the_data() -> None:
 
 
 def test_platforms_are_those_of_the_option() -> None:
-    platforms = table("platforms")
-    assert tuple(platforms) == PLATFORMS
-    for row in platforms.values():
+    assert tuple(platforms()) == PLATFORMS
+    for row in platforms().values():
         assert {"title", "none", "key", "dcr", "cimd", "paste", "source", "read"} <= row.keys()
         for way in ("none", "key", "dcr", "cimd", "paste"):
             value, why = row[way]
