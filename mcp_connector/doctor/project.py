@@ -27,4 +27,5 @@ def here(folder: Path) -> Project | None:
     if places is None or not isinstance(mode, str):
         return None
     package = clean(recorded.get("package_name") or "", 60)
-    return Project(clean(name, 60), clean(mode, 40), {**places, "docs": "docs/connect.md", "package": package})
+    pages = {"docs": "docs/connect.md", "guide": "docs/identity-provider.md"}
+    return Project(clean(name, 60), clean(mode, 40), {**places, **pages, "package": package})

@@ -85,3 +85,14 @@ def test_the_files_that_cures_name_are_rendered(rendered: Rendered, target: str)
     assert name == "the host name" or name in (project / settings).read_text()
     assert file.removeprefix("the parameters of ") == places["settings"]
     assert (project / "docs/connect.md").is_file()
+    assert (project / "docs/identity-provider.md").is_file()
+
+
+@pytest.mark.parametrize("mode", ["oauth", "oauth-proxy"])
+def test_the_settings_that_cures_name_are_those_of_a_connector(rendered: Rendered, mode: str) -> None:
+    example = (rendered({"auth_mode": mode, "hosting": "compose", "source": "blank"}) / ".env.example").read_text()
+    of_proxy = {"OAUTH_REDIRECT_URIS"}
+    named = {name for said in PROBES.values() for name in re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", said.get("here", ""))}
+    assert named >= {"OAUTH_ISSUER", "RATE_LIMIT", *of_proxy}
+    lacking = of_proxy if mode == "oauth" else {"OAUTH_AUDIENCE"}
+    assert {name for name in named if f"# {name}=" not in example} <= lacking | {"PUBLIC_URL"}

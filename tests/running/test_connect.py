@@ -171,7 +171,7 @@ def enter_into_program(connector: Connector, program: str, section: str) -> Ente
     [how] = re.findall(rf"^\| {program} \| (.+) \|$", section, re.MULTILINE)
     headers: dict[str, str] = {}
     url = connector.running.url
-    if found := re.search(r"`(\{.+\})`", how):
+    if found := re.search(r"`(\{[^`]+\})`", how):
         [[server]] = [list(servers.values()) for servers in json.loads(found[1]).values()]
         url, headers = connector.here(server["url"]), server.get("headers", {})
     elif "claude mcp add" in how:
@@ -219,7 +219,7 @@ def token(platform: Behaviour, http: httpx2.Client, first: httpx2.Response, ente
         said = found(platform, http, first, entered.url)
         if platform.needs_s256 and "S256" not in said.get("code_challenge_methods_supported", []):
             raise Stuck("the server must advertise PKCE with S256")
-        client = entered.client or registered(platform, http, said)
+        client = entered.client if "client_id" in entered.client else registered(platform, http, said)
         entered = entered._replace(
             client=client, authorize=said["authorization_endpoint"], token=said["token_endpoint"]
         )
