@@ -62,8 +62,7 @@ def guides(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template with nothing to render but what names the identity provider."""
     folder = tmp_path_factory.mktemp("guides")
     shutil.copy(rendering.ROOT / "copier.yml", folder)
-    shutil.copytree(rendering.ROOT / "hooks", folder / "hooks")
-    rendering.copy_working_tree(folder, "mcp_connector/platforms.yaml")  # which hooks/ reads
+    rendering.copy_working_tree(folder, "hooks", "mcp_connector/platforms.yaml")
     (folder / "template").mkdir()
     for name in ["{{ _copier_conf.answers_file }}.jinja", ".env.example.jinja"]:
         shutil.copy(rendering.TEMPLATE / name, folder / "template")
