@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from .connections import EVERYWHERE
 
@@ -30,8 +30,16 @@ OTHER = "_OTHER"
 # Series that are there from the start: a ratio of errors would otherwise be empty until the first one.
 FAULTS = ("tool_error", "error", "timeout", "cancelled")
 REFUSALS = (401, 403, 421, 429, 503)
-VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")  # what a client of an API sends
-RESULTS = ("401", "5xx", "timeout", "failed")
+
+
+class Asked(NamedTuple):
+    """The series of what tools ask for their answers: its name, its label, and the values that are there at 0."""
+
+    series: str
+    what: str
+    label: str
+    kinds: Iterable[str]
+    results: Iterable[str]
 
 
 def labels(record: Mapping[str, Any], tools: Iterable[str]) -> tuple[str, str, str]:
@@ -43,7 +51,7 @@ def labels(record: Mapping[str, Any], tools: Iterable[str]) -> tuple[str, str, s
 class Prometheus:
     """Counts requests, and measures how long they take."""
 
-    def __init__(self, about: Mapping[str, str]) -> None:
+    def __init__(self, about: Mapping[str, str], asked: Asked) -> None:
         from prometheus_client import (
             CollectorRegistry,
             Counter,
@@ -59,6 +67,7 @@ class Prometheus:
         ProcessCollector(registry=self.registry)
         self.tools: frozenset[str] = frozenset()
         self.in_flight = 0
+        self.asked = asked
         self.operations = Histogram(
             "mcp_server_operation_duration_seconds",
             "Messages that reached the protocol, until their answer has gone.",
@@ -73,9 +82,9 @@ class Prometheus:
             registry=self.registry,
         )
         self.upstream = Histogram(
-            "http_client_request_duration_seconds",
-            "Attempts to get an answer of the upstream API.",
-            ["http_request_method", "result"],
+            asked.series,
+            asked.what,
+            [asked.label, "result"],
             buckets=BUCKETS,
             registry=self.registry,
         )
@@ -118,9 +127,9 @@ class Prometheus:
                 self._child(self.operations, "tools/call", tool, outcome)
         for status in REFUSALS:
             self._child(self.refused, str(status))
-        for verb in VERBS:
-            for result in RESULTS:
-                self._child(self.upstream, verb, result)
+        for kind in self.asked.kinds:
+            for result in self.asked.results:
+                self._child(self.upstream, kind, result)
 
     @contextmanager
     def served(self, host: str, port: int) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from mcp.server import MCPServer
@@ -80,14 +80,21 @@ class Connector(MCPServer[Any]):
 
     tool_timeout: float = 120.0  # seconds for a call of a tool that has no limit of its own
     withheld: Collection[Callable[..., Any]] = ()  # functions that are not added as tools
+    _registered: Sequence[object] = ()  # of these is `_listed` made
+    _listed: Sequence[Tool] = ()
 
     def add_tool(self, fn: Callable[..., Any], *given: Any, **named: Any) -> None:
         if fn not in self.withheld:
             super().add_tool(fn, *given, **named)
 
     async def list_tools(self) -> list[Tool]:
-        tools = await super().list_tools()
-        return [tool.model_copy(update={"input_schema": plain(tool.input_schema)}) for tool in tools]
+        """The tools as clients see them. They are made once, because those of a large API take long."""
+        registered = self._tool_manager.list_tools()  # no public way tells whether one came or went
+        if registered != self._registered:
+            listed = await super().list_tools()
+            self._listed = [tool.model_copy(update={"input_schema": plain(tool.input_schema)}) for tool in listed]
+            self._registered = registered
+        return list(self._listed)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None

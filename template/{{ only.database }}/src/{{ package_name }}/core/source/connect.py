@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Set
 from contextlib import asynccontextmanager
 
@@ -11,8 +12,8 @@ from ...settings import Settings
 from ..parts import NotReady, Source
 from . import refusals
 from .database import Database
-from .fields import SAMPLE
-from .report import Watch
+from .fields import SAMPLE, parts
+from .report import Watch, failed
 from .tools import query
 
 
@@ -37,12 +38,13 @@ def check(settings: Settings) -> None:
         async with Database(settings) as database:
             await database.prepare()
 
+    began = time.perf_counter()
     try:
         asyncio.run(prepared())
     except (SQLAlchemyError, OSError) as error:
         if why := refusals.mistaken(error):
             raise NotReady(f"the database cannot be used: {why}; docs/database.md says how to set it up") from error
-        refusals.failed(error)
+        failed(parts(settings.database_url)[1].hostname, error, time.perf_counter() - began)
 
 
 def stand_in(missing: Set[str]) -> None:

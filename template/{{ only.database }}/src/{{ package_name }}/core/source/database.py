@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ...settings import Settings
 from ..parts import NotReady
-from . import refusals
+from . import refusals, report
 from .engine import Engine, Fault, Table, tls
 from .fields import Listed, parts
 from .mariadb import MariaDB
@@ -129,6 +130,7 @@ class Database:
 
     async def usable(self) -> None:
         """Raises ToolError while the database does not answer, or must not be used."""
+        began = time.perf_counter()
         try:
             await self.prepare()
         except NotReady as error:
@@ -139,19 +141,23 @@ class Database:
                 "The database must not be used as it is set up. The maintainer finds why in the log."
             ) from error
         except (SQLAlchemyError, OSError) as error:
+            report.attempted(self.url.hostname, error, time.perf_counter() - began)
             raise refusals.sentence(error, self.seconds) from error
 
     @asynccontextmanager
     async def reading(self, of_agent: bool = False) -> AsyncIterator[AsyncConnection]:
         """A read-only transaction that ends with this block, on the server too.
 
-        Use it in tools of your own. With SQL `of_agent`, the connection is thrown away, and so is all that it keeps.
+        Use it in tools of your own. The log and the metrics count it as one request. With SQL `of_agent`, the
+        connection is thrown away, and so is all that it keeps.
 
         Raises:
             ToolError: In words for an agent: the database refuses a statement, does not answer, or takes too long.
         """
         await self.usable()
         connected, begun = False, None
+        began = time.perf_counter()
+        failure: BaseException | None = None
         try:
             async with self.pool.connect() as connection:
                 connected = True
@@ -167,11 +173,18 @@ class Database:
                 finally:
                     if of_agent and not connection.invalidated:
                         await connection.invalidate()
+        except asyncio.CancelledError as error:
+            failure = error
+            raise
         except TimeoutError as error:
+            failure = error
             late = refusals.LATE.format(seconds=self.seconds)
             raise ToolError(late if connected else refusals.UNREACHABLE) from error
         except (SQLAlchemyError, OSError) as error:
+            failure = error
             raise refusals.sentence(error, self.seconds) from error
+        finally:
+            report.attempted(self.url.hostname, failure, time.perf_counter() - began)
 
     def stop(self, begun: Any) -> None:
         """End in the background what the server still does for a call."""

@@ -1,6 +1,5 @@
 """Errors of the database in words that tell an agent what to do next. Never a credential, an address or a value."""
 
-import logging
 import re
 import sqlite3
 import ssl
@@ -8,10 +7,7 @@ from typing import Any
 
 from mcp.server.mcpserver.exceptions import ToolError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-
-from ..edge.observe import note
-
-logger = logging.getLogger("connector.database")
+from sqlalchemy.exc import TimeoutError as NoneFree  # of the pool's connections
 
 MAX_REASON = 300  # characters of the database's own words
 UNREACHABLE = "The database cannot be reached. Try again in a minute."
@@ -32,9 +28,9 @@ LOST = {"57P01", "57P02", "28P01", "28000", "3D000", 1045, 1049, 2002, 2003, 200
 LOST_CLASSES = ("08", "58", "XX")
 
 
-def code(error: DBAPIError) -> Any:
+def code(error: BaseException) -> Any:
     """The number of MariaDB's error, the SQLSTATE of PostgreSQL, or None."""
-    original: Any = error.orig
+    original: Any = getattr(error, "orig", None)
     first = original.args[0] if original is not None and original.args else None
     return first if isinstance(first, int) else getattr(original, "sqlstate", None)
 
@@ -66,26 +62,28 @@ def mistaken(error: SQLAlchemyError | OSError) -> str | None:
     return reason(error) if refused or tls or isinstance(original, sqlite3.Error) or "SSL" in str(error) else None
 
 
+def kind(error: BaseException) -> str:
+    """What an error says of the database: `failed`, `timeout`, or `refused` where the statement is to blame."""
+    if isinstance(error, TimeoutError | NoneFree):
+        return "timeout"
+    if isinstance(error, DBAPIError):
+        if code(error) in LATE_CODES or said(error) == "interrupted":
+            return "timeout"
+        return "failed" if code(error) in FULL or lost(error) else "refused"
+    return "failed" if isinstance(error, OSError) else "refused"
+
+
 def sentence(error: SQLAlchemyError | OSError, seconds: int) -> ToolError:
     """What an error means and what to do."""
-    if not isinstance(error, DBAPIError):
-        if isinstance(error, OSError):
-            failed(error)
-            return ToolError(UNREACHABLE)
-        return (
-            ToolError(BUSY)
-            if "QueuePool" in str(error)
-            else ToolError(f"The database refuses this: {str(error)[:MAX_REASON]}")
-        )
-    found, why = code(error), said(error)
-    if found in LATE_CODES or why == "interrupted":
-        return ToolError(LATE.format(seconds=seconds))
-    if found in FULL:
-        failed(error)
+    if isinstance(error, NoneFree) or code(error) in FULL:
         return ToolError(BUSY)
-    if lost(error):
-        failed(error)
+    if kind(error) == "failed" or isinstance(error, OSError):
         return ToolError(UNREACHABLE)
+    if kind(error) == "timeout":
+        return ToolError(LATE.format(seconds=seconds))
+    if not isinstance(error, DBAPIError):
+        return ToolError(f"The database refuses this: {str(error)[:MAX_REASON]}")
+    found, why = code(error), said(error)
     if found in DENIED or why.startswith(("not authorized", "access to ")) or "prohibited" in why:
         return ToolError(
             f"The database does not allow this: {why}. Use the tables and columns that describe_table names."
@@ -93,12 +91,6 @@ def sentence(error: SQLAlchemyError | OSError, seconds: int) -> ToolError:
     if found in WRITES or "readonly" in why:
         return ToolError(f"{READS} The database says: {why}.")
     return ToolError(f"The database refuses this: {why}. Correct it and call again.")
-
-
-def failed(error: BaseException) -> None:
-    """Log one warning for a database that does not answer, and note the cause for the request's line."""
-    note(upstream=cause(error))
-    logger.warning("the database does not answer: cause=%s (%s)", cause(error), reason(error))
 
 
 def cause(error: BaseException) -> str:
