@@ -1,4 +1,4 @@
-"""How platforms connect: one file of data, and what the question, the README, docs/connect.md and guides say of it.
+"""How platforms connect: one file of data, and what the question, the README and the documents say about it.
 
 A page's forms are followed by tests/running/test_connect.py.
 """
@@ -22,7 +22,7 @@ MODES = rendering.choices("auth_mode")
 FORMS = {name: row for name, row in ROWS.items() if "fields" in row}
 PROGRAMS = {name: row for name, row in ROWS.items() if "plain" in row}
 COLUMNS = {"none": "none", "api-key": "key", "headers": "headers", "oauth": "dcr"}
-"""Of both tables: the modes, and what a row says of them. The OAuth modes are one column."""
+"""Of both tables: the modes, and the key of a row for each. The OAuth modes are one column."""
 WORDS = {"{name}", "{url}", "{image}", "{headers}", "{json}", "{flags}", "{config}", "{callback}", "{callbacks}"}
 WORDS |= {"{at}", "{id}", "{secret}", "{authorize}", "{token}", "{scopes}"}
 
