@@ -91,9 +91,12 @@ def test_the_check_names_the_tool_by_an_address_that_uvx_takes(recorded: str, na
     assert renders.installable(git_url(recorded), Path("/srv/connector")) == named
 
 
-def tool(site: Path, *arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+def tool(
+    site: Path, *arguments: str | Path, cwd: Path, python: str | Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run by an interpreter that has nothing that the tool needs, unless another is named."""
     environment = {"PYTHONPATH": str(site), "PATH": "/usr/bin:/bin", "COLUMNS": "80"}
-    command = [rendering.interpreter(), site / "bin/mcp-connector", *arguments]
+    command = [python or rendering.interpreter(), site / "bin/mcp-connector", *arguments]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
 
@@ -127,9 +130,12 @@ def test_it_imports_by_the_command_of_a_connector(tmp_path: Path) -> None:
 
 
 def test_the_doctor_has_its_data(site: Path, tmp_path: Path) -> None:
-    done = tool(site, "doctor", "http://127.0.0.1:9/mcp", cwd=tmp_path)
+    done = tool(site, "doctor", "http://127.0.0.1:9/mcp", cwd=tmp_path, python=sys.executable)
     assert (done.returncode, done.stderr) == (1, "")
     assert "nothing answers (refused)" in done.stdout
+    lacking = tool(site, "doctor", "http://127.0.0.1:9/mcp", cwd=tmp_path)
+    assert (lacking.returncode, lacking.stdout) == (2, "")
+    assert "It needs the package yaml: install this tool with uvx or pip." in lacking.stderr
 
 
 def test_without_a_command_it_says_which_there_are(site: Path, tmp_path: Path) -> None:
