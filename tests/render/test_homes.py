@@ -94,7 +94,7 @@ ROW = {  # what a row must say, and what it may
             *("commands", "followed", "variables", "secrets", "dependencies", "needs", "checked_by", "fingerprinted"),
         },
     ),
-    "source": (set(), {"about", "upstream", "reports", "called", "limits", "variables", "dependencies"}),
+    "source": (set(), {"about", "asked", "upstream", "reports", "called", "limits", "variables", "dependencies"}),
     "hosting": (
         {"tier", "pins", "traffic", "changed_keys", "before", "stores", "given", "log", "metrics"},
         {*("keeps", "sets", "key_command", "old_builder", "network", "variables", "mounts", "overwrites")},

@@ -21,13 +21,14 @@ every_package = pytest.mark.parametrize("answers", PACKAGES, ids=map(rendering.l
 
 # With `rest-api`: modules that hold more than a docstring, and lines. A rise needs a reason in the changelog.
 MOST = {
-    "none": (45, 4920),
-    "headers": (47, 4980),
-    "api-key": (51, 5590),
-    "oauth": (58, 6130),
-    "oauth-introspection": (59, 6260),
-    "oauth-proxy": (63, 7190),
+    "none": (46, 5080),
+    "headers": (48, 5140),
+    "api-key": (52, 5760),
+    "oauth": (59, 6300),
+    "oauth-introspection": (60, 6430),
+    "oauth-proxy": (64, 7360),
 }
+MORE = {"openapi": (3, 380), "database": (5, 960)}  # than with `rest-api`
 ENTRIES = 8
 PLANTED = {"auth_mode": "oauth", "hosting": "compose", "source": "rest-api", "ci": "none"}
 
@@ -45,8 +46,9 @@ def test_no_two_modules_import_each_other(rendered: Rendered, answers: Answers) 
 @every_package
 def test_a_package_is_read_in_minutes(rendered: Rendered, answers: Answers) -> None:
     modules, lines = MOST[answers["auth_mode"]]
-    assert len(shape.modules(rendered(answers))) <= modules
-    assert shape.lines(rendered(answers)) <= lines
+    more_modules, more_lines = MORE.get(answers["source"], (0, 0))
+    assert len(shape.modules(rendered(answers))) <= modules + more_modules
+    assert shape.lines(rendered(answers)) <= lines + more_lines
 
 
 @every_package

@@ -235,6 +235,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from {recorded(project)["package_name"]} import app
 from {recorded(project)["package_name"]}.core.command import cli
 app.TransportSecuritySettings = lambda **_: TransportSecuritySettings(enable_dns_rebinding_protection=False)
+app.OwnHost = lambda protocol, settings: protocol
 sys.argv[1:] = ["serve"]
 cli.main()
 """

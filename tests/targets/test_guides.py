@@ -106,6 +106,7 @@ PATHS = re.compile(
 PLATFORMS = {target: homes.expected(target)["words"] for target in TARGETS}  # that other targets' documents may not use
 WELL_KNOWN = {
     "INFO",  # the default of LOG_LEVEL
+    "OTEL_EXPORTER_OTLP_ENDPOINT",  # of OpenTelemetry
     "SSL_CERT_FILE",
     "GIT_SSL_CAINFO",
     "ALL_PROXY",
@@ -339,6 +340,7 @@ from acme_crm.core.command import cli
 class Parsed(Exception):
     pass
 
+cli.versions = str  # nothing is installed here
 parse_args = argparse.ArgumentParser.parse_args
 
 def parse(self, *given):
@@ -359,13 +361,16 @@ for words in json.load(sys.stdin):
 """
 
 
+COMMANDS = "keys|serve|dev|smoke|settings|fingerprint"
+
+
 def own_commands(text: str) -> list[list[str]]:
     """The arguments of each command of the connector that a document names; in a sentence, some may be left out."""
     found = []
     joined = re.sub(r"\\\n\s*", " ", text)
     for line in re.findall(r"(?:uv run |acme-crm )connector (\w.*)$", "\n".join(blocks(joined)), re.MULTILINE):
         found.append(shlex.split(line, comments=True))
-    for code in re.findall(r"(?<!`)`(?:uv run )?((?:connector )?(?:keys|serve|dev|smoke)\b[^`]*)`(?!`)", text):
+    for code in re.findall(rf"(?<!`)`(?:uv run )?((?:connector )?(?:{COMMANDS})\b[^`]*)`(?!`)", text):
         found.append([*shlex.split(code.removeprefix("connector ")), "--help"])
     return found
 

@@ -15,7 +15,8 @@ REDIRECT_URI = "http://127.0.0.1:53682/callback"
 
 
 def register(http: httpx2.Client, *redirect_uris: str) -> httpx2.Response:
-    return http.post("/register", json={"redirect_uris": redirect_uris or [REDIRECT_URI], "client_name": "Peer"})
+    client = {"redirect_uris": redirect_uris or [REDIRECT_URI], "client_name": "Example client"}
+    return http.post("/register", json=client)
 
 
 def authorization(origin: str, client_id: str, verifier: str, **further: str) -> str:

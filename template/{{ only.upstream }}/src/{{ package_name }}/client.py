@@ -23,7 +23,8 @@ from .settings import Settings
 TIMEOUT = httpx2.Timeout(15.0, connect=5.0)  # seconds without a byte
 DEADLINE = 15.0  # seconds for each attempt, so that an answer that trickles ends too
 RETRIED = 8.0  # seconds in which another attempt may begin: with a last wait and attempt, a call ends within 28
-LIMITS = httpx2.Limits(max_connections=50, max_keepalive_connections=20)
+# More connections than CALLS_AT_ONCE lets one caller use, so that slow calls of one stop nobody else.
+LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=20)
 UNPROXIED = ("all://*localhost", "all://127.0.0.0/8", "all://[::1]")  # this machine, whatever HTTP_PROXY says
 ATTEMPTS = 3
 LONGEST_WAIT = 5.0  # seconds between two attempts; an API that asks for more is not asked again

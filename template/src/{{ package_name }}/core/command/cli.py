@@ -1,6 +1,10 @@
 """Serve the connector, develop it on this machine, and check a deployed one."""
 
 import argparse
+import io
+import os
+import sys
+from contextlib import suppress
 
 from ... import extend
 from ..auth import mode
@@ -21,5 +25,14 @@ def main() -> None:
     fingerprint.add_to(commands)
     extend.add_commands(commands)
     settings.add_to(commands)
-    arguments = parser.parse_args()
-    arguments.run(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may not have each character
+    try:
+        arguments = parser.parse_args()
+        arguments.run(arguments)
+        print(end="", flush=True)
+    except BrokenPipeError:  # whoever reads has enough, such as `head`
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python writes the rest there when it ends
+        sys.exit(1)

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings
 from ...settings import Settings, explain
 from ..edge.observe import SALT, fingerprint
 from ..fields import LogSalt
-from .environment import COMMAND
+from .environment import COMMAND, UNREADABLE, unreadable
 
 
 class Salt(BaseSettings):
@@ -30,6 +30,8 @@ def show(_: argparse.Namespace) -> None:
         salt = Salt().log_salt
     except ValidationError as error:
         sys.exit(explain(error, Salt).strip())
+    except UNREADABLE as error:
+        sys.exit(f"{COMMAND} makes no fingerprint: {unreadable(error)}.")
     if not salt:
         sys.exit(f"{COMMAND} has no LOG_SALT, so it makes other fingerprints than the log has. Set the same as there.")
     SALT[:] = salt.get_secret_value().encode()

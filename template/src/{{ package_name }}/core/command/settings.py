@@ -14,13 +14,12 @@ from pydantic_settings import (
     DotEnvSettingsSource,
     EnvSettingsSource,
     SecretsSettingsSource,
-    SettingsError,
 )
 
 from ...extend import Own
 from ...settings import SECRETS, Settings
 from ..parts import NotReady
-from .environment import COMMAND, load
+from .environment import COMMAND, UNREADABLE, load
 from .serve import prepare
 
 SOURCES: dict[str, Any] = {
@@ -28,7 +27,6 @@ SOURCES: dict[str, Any] = {
     ".env": DotEnvSettingsSource,
     str(SECRETS): SecretsSettingsSource,
 }
-UNREADABLE = (SettingsError, OSError, UnicodeDecodeError)
 Row = tuple[str, str, str]
 
 
@@ -43,8 +41,7 @@ def show(_: argparse.Namespace) -> None:
         print(line)
     for remark in strange():
         print(remark)
-    print()
-    sys.stdout.flush()  # before what is wrong, which is written elsewhere
+    print(flush=True)  # before what is wrong, which is written elsewhere
     settings = load()
     try:
         prepare(settings)

@@ -6,6 +6,7 @@ a caller that leaves ends its call.
 
 import asyncio
 
+import anyio
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .direct import Answer, Direct
@@ -34,10 +35,8 @@ class Answering:
         caller = Caller(receive, send)
         timer = asyncio.get_running_loop().call_later(PATIENCE, caller.watch)
         try:
-            await caller.get(await self.direct.answer(call, scope, caller.hear))
-        except asyncio.CancelledError:
-            if not caller.left or caller.task.uncancel():
-                raise
+            with caller.stays:
+                await caller.get(await self.direct.answer(call, scope, caller.hear))
         finally:
             timer.cancel()
             if caller.watcher:
@@ -49,10 +48,11 @@ class Caller:
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self.receive, self.send = receive, send
-        self.task: asyncio.Task[object] = asyncio.current_task()  # type: ignore[assignment]
+        # As the SDK cancels: a tool that runs in a thread, which cannot be stopped, counts until it ends.
+        self.stays = anyio.CancelScope()
         self.watcher: asyncio.Task[None] | None = None
         self.sending = asyncio.Lock()  # no part of a stream comes between two of another sender
-        self.answered = self.streams = self.left = False
+        self.answered = self.streams = False
 
     def watch(self) -> None:
         self.watcher = asyncio.create_task(self.keep())
@@ -68,8 +68,7 @@ class Caller:
         finally:
             leaving.cancel()
         if not self.answered:
-            self.left = True
-            self.task.cancel()
+            self.stays.cancel()
 
     async def leaves(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":
@@ -91,6 +90,8 @@ class Caller:
     async def get(self, answer: Answer) -> None:
         """Send the answer, once a part of the stream that is being sent is complete."""
         async with self.sending:
+            if self.stays.cancel_called:
+                return  # the caller left while the tool's thread went on
             self.answered = True
             body = answer.body
             if self.streams:

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from anyio import to_thread
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -22,6 +23,7 @@ from .shared import SharedAttempts
 
 logger = logging.getLogger(__name__)
 
+THREADS = 256  # for tools that are plain functions: more than one caller gets, and anyio has 40 by default
 SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 
 
@@ -90,6 +92,7 @@ class Callers:
     @asynccontextmanager
     async def counting(self) -> AsyncIterator[None]:
         """Enter it before the first request, and leave it after the last."""
+        to_thread.current_default_thread_limiter().total_tokens = THREADS
         try:
             yield
         finally:

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import sys
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -64,9 +65,11 @@ WRITER = SchemaSerializer(
 
 LONGEST = 128  # characters of what a caller sent
 SHOWN = 64  # of them in the summary
-TIGHT = 32  # of all fields, where a line would be too long
+TIGHT = 32  # of all fields but WHOLE, where a line would be too long
+WHOLE = {"id", "google_trace"}  # they find a line, and hold no signs beyond ASCII
 MAX_RECORD = 4_000  # characters of a message or a traceback
 MAX_LINE = 8_000  # bytes; container runtimes split lines at 16 KiB
+UNWRITABLE = (OSError, ValueError)  # the disk is full, or the stream is closed
 MARGIN = "\n  | "  # before each line of a traceback, so that text from a caller never begins a line
 
 PLAIN = re.compile(r"[\w./:@*+-]+", re.ASCII)
@@ -104,15 +107,15 @@ class Json(logging.Formatter):
                 content["stacktrace"] = cut(trace, most)
             if len(line := start + encoded(content)) <= MAX_LINE:
                 break
+            content = tight(content)
         return line
 
     def line(self, created: float, level: str, logger: str, message: str, fields: Mapping[str, Any]) -> str:
         content, start = self.content(fields), beginning(created, level, logger)
         content["message"] = message
         line = start + encoded(content)
-        if len(line) > MAX_LINE:  # many signs beyond ASCII, each of which takes up to twelve
-            short = {name: value[:TIGHT] if isinstance(value, str) else value for name, value in content.items()}
-            line = start + encoded(short)
+        if len(line) > MAX_LINE:
+            line = start + encoded(tight(content))
         return line
 
     def content(self, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,8 +162,13 @@ class Out(logging.StreamHandler[TextIO]):
         try:
             self.stream.write(line + "\n")
             self.stream.flush()
-        except (OSError, ValueError):
+        except UNWRITABLE:
             return
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Otherwise each line that cannot be written would be 30 on standard error, with its values as they came."""
+        if not isinstance(sys.exception(), UNWRITABLE):
+            super().handleError(record)
 
 
 def tell(level: int, fields: Mapping[str, Any]) -> None:
@@ -189,6 +197,14 @@ def summary(fields: Mapping[str, Any]) -> str:
     if error := fields.get("error"):
         words.append(f"({plain(error)})")
     return " ".join(words)
+
+
+def tight(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content with short texts, for a line with many signs beyond ASCII, each of which takes up to twelve bytes."""
+    return {
+        name: value[:TIGHT] if isinstance(value, str) and name not in WHOLE else value
+        for name, value in content.items()
+    }
 
 
 def text(value: object) -> str | None:

@@ -29,7 +29,7 @@ METHODS = frozenset(
 OTHER = "_OTHER"
 # Series that are there from the start: a ratio of errors would otherwise be empty until the first one.
 FAULTS = ("tool_error", "error", "timeout", "cancelled")
-REFUSALS = (401, 403, 421, 429, 503)
+REFUSALS = (401, 403, 421, 429, 500, 503)
 
 
 class Asked(NamedTuple):

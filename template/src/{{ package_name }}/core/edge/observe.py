@@ -113,9 +113,12 @@ class Observe:
             await self.app(scope, receiving, sending)
         except BaseException as error:
             record["outcome"], record["error"] = failure(error)
+            if isinstance(error, Exception):
+                status = status or 500  # as Starlette answers, outside of this
             raise
+        else:
+            current.reset(token)  # after an exception, its traceback is still to be logged
         finally:
-            current.reset(token)
             seconds = time.perf_counter() - began
             if left and not whole:
                 record["outcome"] = "cancelled"

@@ -46,7 +46,7 @@ WORDS = {
     406: ("does not answer with JSON", f"{OWNER} check UPSTREAM_URL."),
     **dict.fromkeys((409, 412), ("reports a conflict", "Read the record again before you try again.")),
     **dict.fromkeys((413, 414), ("finds the request too large", "Send less.")),
-    **dict.fromkeys((405, 415, 501), ("does not take such a request", f"{OWNER} fit upstream.py to it.")),
+    **dict.fromkeys((405, 415, 501), ("does not take such a request", f"{OWNER} fit the tool to it.")),
 }
 
 
@@ -66,7 +66,7 @@ def sentence(path: str, status: int, headers: Mapping[str, str], said: str, repe
     elif status in {404, 410}:
         if isinstance(path, Path) and path.template != path:
             return f"There is no such record ({status}){said}. Search for it first."
-        what, remedy = f"has no path {template(path)}", f"{OWNER} check UPSTREAM_URL and upstream.py."
+        what, remedy = f"has no path {template(path)}", f"{OWNER} check UPSTREAM_URL and the tool's path."
     elif status >= 500 and status not in WORDS:
         what, remedy = "has a fault", DOUBT if done else "Try again in a minute, or tell its owner."
     else:
