@@ -187,7 +187,7 @@ def test_in_a_project_a_cure_names_its_variable_and_file(
     for name, words in {
         "internal-challenge": "PUBLIC_URL in fly.toml to http://127.0.0.1:",
         "issuer-slash": "Set OAUTH_ISSUER to http://127.0.0.1:",
-        "no-registration": "docs/connect.md has the steps",
+        "no-registration": "docs/identity-provider.md has the steps",
     }.items():
         cure = said(doctor(servers[name].url, cwd=project))
         assert "In Acme CRM: " in cure
