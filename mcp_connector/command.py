@@ -7,19 +7,22 @@ from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
-from . import changelog, check, fleet, importing
+from . import changelog, check, doctor, fleet, importing
 from .recorded import Problem
 
 COMMANDS = {
     "check": (check, "what an update did to a connector, and what is left for you to do"),
     "fleet": (fleet, "many connectors: version, answers, drift, and who is behind"),
     "import": (importing, "tools from the OpenAPI document of the API that they call"),
+    "doctor": (doctor, "whether platforms connect to an MCP server, and what to change where"),
     "changelog": (changelog, "what a changelog says of an update, what to do by hand first"),
 }
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="mcp-connector", description="Keep connectors of the template current.")
+    parser = argparse.ArgumentParser(
+        prog="mcp-connector", description="Keep connectors of the template current and connected."
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (module, summary) in COMMANDS.items():

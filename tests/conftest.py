@@ -132,7 +132,7 @@ def questionnaire(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template with its questions and nothing to render but the answers: what it asks is the same, and fast."""
     folder = tmp_path_factory.mktemp("questionnaire")
     shutil.copy(rendering.ROOT / "copier.yml", folder)
-    shutil.copytree(rendering.ROOT / "hooks", folder / "hooks")
+    rendering.copy_working_tree(folder, "hooks", "mcp_connector/platforms.yaml")
     (folder / "template").mkdir()
     shutil.copy(rendering.TEMPLATE / "{{ _copier_conf.answers_file }}.jinja", folder / "template")
     return folder

@@ -129,6 +129,7 @@ def tiers() -> dict[str, str]:
 )
 def test_the_readme_counts_right(count: int, noun: str) -> None:
     words = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+    words += ["thirteen", "fourteen", "fifteen", "sixteen"]
     flowing = " ".join(README.split())
     assert f"{words[count]} {noun}" in flowing.lower()
 

@@ -128,12 +128,13 @@ def identity_provider(
     path: str = "",
     authority: Path | None = None,
     callback: str = "",
+    clients: Sequence[Mapping[str, object]] = (),
 ) -> Iterator[Running]:
     """A certified identity provider, whose issuer is its origin and `path`; each start makes new keys.
 
     It gives tokens for whatever resource is asked for, with the scopes that are asked for. With the certificate of an
     `authority`, clients may be metadata documents at hosts that it certified. `callback` is the one place where it
-    then sends people back, such as to a connector behind https.
+    then sends people back, such as to a connector behind https. `clients` are more of them, as RFC 7591 words them.
     """
     port = port or free_port()
     loopback = [f"http://{host}/oauth/callback" for host in ("127.0.0.1", "localhost")]  # at any port (RFC 8252 §7.3)
@@ -155,7 +156,7 @@ def identity_provider(
         "scopes": [*scopes],
         "lifetime": lifetime,
         "documents": authority is not None,
-        "clients": [platform, post, asking],
+        "clients": [platform, post, asking, *clients],
     }
     origin = f"http://127.0.0.1:{port}"
     probe = f"{origin}{path.rstrip('/')}/.well-known/openid-configuration"

@@ -20,7 +20,8 @@ RELEASES = tomllib.loads((rendering.ROOT / "releases.toml").read_text())["releas
 COMMITS = {f"v{release['version']}": release["commit"] for release in RELEASES}
 VERSIONS = [version for version in COMMITS if not version.startswith("v0.")]  # v0.x: through v1.2.0 (docs/updates.md)
 PAGE = rendering.ROOT / "docs/updates.md"
-PARTS = ("copier.yml", "template", "hooks", "locks")  # what a render reads; locks/ up to 1.2.0
+# What a render reads; locks/ up to 1.2.0.
+PARTS = ("copier.yml", "template", "hooks", "mcp_connector/platforms.yaml", "locks")
 
 # The owner's files, which an update does not read.
 SEEDS = (

@@ -1,4 +1,4 @@
-"""Identity providers that others wrote, with connectors that are set up as the guide for any provider says."""
+"""Identity providers that others wrote, with connectors that are set up as a guide says: for any, or their own."""
 
 import secrets
 from base64 import b64encode
@@ -45,14 +45,19 @@ def behind(*pairs: tuple[str, str]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("provider", "mode"), pairs, indirect=True, ids=map(" ".join, pairs))
 
 
-def answers(mode: str) -> Answers:
-    return {"auth_mode": mode, "hosting": "compose", "source": "rest-api"}
+def answers(mode: str, name: str = "generic") -> Answers:
+    return {"auth_mode": mode, "hosting": "compose", "source": "rest-api", "identity_provider": name}
+
+
+def guide_of(provider: Provider) -> str:
+    """The choice whose guide is followed."""
+    return "better-auth" if provider.issuer.endswith("/api/auth") else "generic"
 
 
 @pytest.fixture(scope="module")
-def guides(installed: Installed) -> Callable[[str], Guide]:
-    def guide(mode: str) -> Guide:
-        project, _ = installed(answers(mode))
+def guides(installed: Installed) -> Callable[..., Guide]:
+    def guide(mode: str, name: str = "generic") -> Guide:
+        project, _ = installed(answers(mode, name))
         return variables((project / "docs/identity-provider.md").read_text(encoding="utf-8"))
 
     return guide
@@ -71,7 +76,7 @@ def key() -> RSAPrivateKey:
 
 @pytest.fixture(scope="module")
 def provider(
-    request: pytest.FixtureRequest, guides: Callable[[str], Guide], origins: dict[str, str], key: RSAPrivateKey
+    request: pytest.FixtureRequest, guides: Callable[..., Guide], origins: dict[str, str], key: RSAPrivateKey
 ) -> Iterator[Provider]:
     """Knows the connectors and their scopes: the first two steps of the guide."""
     guide, resources = guides("oauth"), [f"{origin}/mcp" for origin in origins.values()]
@@ -91,10 +96,11 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def connector(
-    installed: Installed, guides: Callable[[str], Guide], origins: dict[str, str], provider: Provider, mode: str
+    installed: Installed, guides: Callable[..., Guide], origins: dict[str, str], provider: Provider, mode: str
 ) -> Iterator[Running]:
     """Has what its guide says, and only where the guide leaves it open, what the identity provider gave."""
-    origin, settings = origins[mode], guides(mode) | {"OAUTH_ISSUER": provider.issuer}
+    guide = guides(mode, guide_of(provider))
+    origin, settings = origins[mode], guide | {"OAUTH_ISSUER": provider.issuer}
     with ExitStack() as stack:
         if "OAUTH_CLIENT_ID" in settings:
             grants = provider.asking if mode == "oauth-introspection" else ["authorization_code", "refresh_token"]
@@ -106,7 +112,7 @@ def connector(
         if mode == "oauth-introspection":
             settings["OAUTH_CACHE_SECONDS"] = "0"
         settings |= {"PORT": origin.rpartition(":")[2], "PUBLIC_URL": origin}
-        project, env = installed(answers(mode))
+        project, env = installed(answers(mode, guide_of(provider)))
         yield stack.enter_context(serving(project, env, **settings))
 
 

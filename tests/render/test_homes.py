@@ -74,8 +74,7 @@ def test_group_folders_and_their_rows_agree() -> None:
 
 
 def test_a_misspelt_group_folder_stops_the_render(tmp_path: Path) -> None:
-    for part in ("copier.yml", "hooks"):
-        rendering.copy_working_tree(tmp_path / "template", part)
+    rendering.copy_working_tree(tmp_path / "template", "copier.yml", "hooks", "mcp_connector/platforms.yaml")
     misspelt = tmp_path / "template/template/{{ only.flie }}"
     misspelt.mkdir(parents=True)
     (misspelt / "fly.toml").touch()

@@ -29,6 +29,14 @@ UNASKED = (
     "{} documents no token introspection (RFC 7662), which oauth-introspection needs; "
     "choose the auth_mode oauth or oauth-proxy."
 )
+SCOPELESS = (
+    "{} issues JWTs without scopes, so a connector cannot check them; "
+    "choose the auth_mode oauth-introspection or oauth-proxy."
+)
+UNADDRESSED = (
+    "{} issues tokens whose audience is their client, so a connector cannot check them; "
+    "choose the auth_mode oauth-proxy."
+)
 REFUSED = {
     **{(mode, "google"): OPAQUE.format("Google") for mode in ("oauth", "oauth-introspection")},
     **{(mode, "github"): OPAQUE.format("GitHub") for mode in ("oauth", "oauth-introspection")},
@@ -37,6 +45,8 @@ REFUSED = {
     ("oauth-introspection", "cognito"): UNASKED.format("Amazon Cognito"),
     ("oauth-introspection", "descope"): UNASKED.format("Descope"),
     ("oauth-introspection", "scalekit"): UNASKED.format("Scalekit"),
+    ("oauth", "zitadel"): SCOPELESS.format("Zitadel"),
+    **{(mode, "authentik"): UNADDRESSED.format("authentik") for mode in ("oauth", "oauth-introspection")},
 }
 PAIRS = [(mode, provider) for mode in MODES for provider in PROVIDERS]
 WORKING = [pair for pair in PAIRS if pair not in REFUSED]
@@ -52,7 +62,7 @@ def guides(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template with nothing to render but what names the identity provider."""
     folder = tmp_path_factory.mktemp("guides")
     shutil.copy(rendering.ROOT / "copier.yml", folder)
-    shutil.copytree(rendering.ROOT / "hooks", folder / "hooks")
+    rendering.copy_working_tree(folder, "hooks", "mcp_connector/platforms.yaml")
     (folder / "template").mkdir()
     for name in ["{{ _copier_conf.answers_file }}.jinja", ".env.example.jinja"]:
         shutil.copy(rendering.TEMPLATE / name, folder / "template")
@@ -254,8 +264,13 @@ def test_what_a_row_says_of_registration_has_a_page(provider: str) -> None:
 
 @pytest.mark.parametrize("provider", dict.fromkeys(provider for _, provider in DIRECT))
 def test_a_guide_has_its_reader_tell_the_provider_the_url_of_the_connector(provider: str) -> None:
-    """Without it, tokens do not name the connector in `aud`, and every call is answered with 401."""
-    assert f"`{RESOURCE}`" in " ".join(homes.provider(provider)["steps"])
+    """Without it, tokens do not name the connector in `aud`, and every call is answered with 401.
+
+    Where `aud` is something else, the steps say what to set.
+    """
+    row = homes.provider(provider)
+    steps = " ".join(row["steps"])
+    assert f"`{RESOURCE}`" in steps or (row["audience"] and "as `OAUTH_AUDIENCE`" in steps)
 
 
 @every_guide

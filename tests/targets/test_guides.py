@@ -97,6 +97,7 @@ MADE = {
     "uv.lock",
 }  # by the reader, by uv, or by git; what lies in secrets/ is made too
 MADE |= {"compose.override.yaml", ".gitlab/own.yml", "deploy/own", "deploy/own/kustomization.yaml"}  # if they want
+MADE |= {".vscode/mcp.json", ".cursor/mcp.json"}  # of the programs that call the connector
 GONE = {"railway.json"}  # named because it was read until lately
 PATHS = re.compile(
     r"[\w./-]*[\w-]\.(?:ya?ml|toml|ts|py|md|json|lock|jsonl)\b|\.env(?:\.example)?\b|\bCaddyfile\b|\bDockerfile\b"
@@ -294,7 +295,7 @@ PLANTED = [  # the answers, the page, an edit (nothing: a sentence at the end), 
     (
         answers("oauth", "fly"),
         "docs/connect.md",
-        "(identity-provider.md#connect)",
+        "(identity-provider.md#values-to-paste)",
         "(identity-provider.md#duvo)",
         broken_links,
     ),

@@ -210,7 +210,7 @@ def guided(compiled_once: None, tmp_path_factory: pytest.TempPathFactory) -> Cal
     """Gives the guide and the deploy file for a mode, a provider and a target, rendered without the rest."""
     source = tmp_path_factory.mktemp("template")
     shutil.copy(rendering.ROOT / "copier.yml", source)
-    shutil.copytree(rendering.ROOT / "hooks", source / "hooks")
+    rendering.copy_working_tree(source, "hooks", "mcp_connector/platforms.yaml")
     for name in [*rendering.choices("hosting"), "idp_tokens"]:
         group = rendering.group(name)
         shutil.copytree(group, source / "template" / group.name, ignore=shutil.ignore_patterns("src", "tests"))

@@ -91,14 +91,18 @@ def test_the_check_names_the_tool_by_an_address_that_uvx_takes(recorded: str, na
     assert renders.installable(git_url(recorded), Path("/srv/connector")) == named
 
 
-def tool(site: Path, *arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+def tool(
+    site: Path, *arguments: str | Path, cwd: Path, python: str | Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run by an interpreter that has nothing that the tool needs, unless another is named."""
     environment = {"PYTHONPATH": str(site), "PATH": "/usr/bin:/bin", "COLUMNS": "80"}
-    command = [rendering.interpreter(), site / "bin/mcp-connector", *arguments]
+    command = [python or rendering.interpreter(), site / "bin/mcp-connector", *arguments]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
 
-def test_it_brings_what_an_import_needs() -> None:
-    assert [name.partition(">")[0] for name in ABOUT["dependencies"]] == ["pyyaml", "questionary", "ruff"]
+def test_it_comes_with_what_the_doctor_and_an_import_need_alone() -> None:
+    names = [name.partition(">")[0] for name in ABOUT["dependencies"]]
+    assert names == ["certifi", "h11", "pyyaml", "questionary", "ruff"]
 
 
 def test_without_these_an_import_says_what_it_needs(site: Path, tmp_path: Path) -> None:
@@ -125,14 +129,22 @@ def test_it_imports_by_the_command_of_a_connector(tmp_path: Path) -> None:
     assert "async def list_pets(" in importing.source(project)
 
 
+def test_the_doctor_has_its_data(site: Path, tmp_path: Path) -> None:
+    done = tool(site, "doctor", "http://127.0.0.1:9/mcp", cwd=tmp_path, python=sys.executable)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "nothing answers (refused)" in done.stdout
+    lacking = tool(site, "doctor", "http://127.0.0.1:9/mcp", cwd=tmp_path)
+    assert (lacking.returncode, lacking.stdout) == (2, "")
+    assert "It needs the package yaml: install this tool with uvx or pip." in lacking.stderr
+
+
 def test_without_a_command_it_says_which_there_are(site: Path, tmp_path: Path) -> None:
     done = tool(site, cwd=tmp_path)
     assert done.returncode == 2
     assert "required: COMMAND" in done.stderr
     shown = tool(site, "--help", cwd=tmp_path).stdout
-    assert all(
-        f"\n    {name} " in shown or f"\n    {name}\n" in shown for name in ("check", "fleet", "import", "changelog")
-    )
+    names = ("check", "fleet", "import", "doctor", "changelog")
+    assert all(f"\n    {name} " in shown or f"\n    {name}\n" in shown for name in names)
     assert max(map(len, shown.splitlines())) <= 80
 
 

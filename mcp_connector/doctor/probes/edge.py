@@ -1,0 +1,114 @@
+"""What stands between a platform and the server: firewalls, redirects, the Host header, limits."""
+
+import email.utils
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from ..documents import page
+from ..evidence import Evidence, error
+from ..exchange import Answer, Trouble
+from ..findings import Seen
+from ..text import clean, place
+
+REDIRECTS = (301, 302, 303, 307, 308)
+TUNNELS = ("ngrok-error-code", "ngrok-skip-browser-warning", "bypass-tunnel-reminder", "x-tunnel-phishing")
+SKEW = 90.0  # seconds
+BOTS = {"Claude-User": "bot-claude", "openai-mcp": "bot-openai"}
+
+
+def stopped(heard: Evidence) -> Iterator[Seen]:
+    """What keeps every client from the server."""
+    bare = heard.answers["bare"]
+    text = bare.body[:4_000].decode("utf-8", "replace").lower()
+    if bare.status in REDIRECTS:
+        where = bare.headers.get("location", "")
+        probe = "redirect-http" if where.startswith("http://") and heard.target.scheme == "https" else "redirect"
+        if host_of(where) not in ("", heard.target.host):
+            probe = "redirect-elsewhere"
+        yield Seen(probe, f"{bare.status} to {place(where) or 'nowhere'}", {"location": place(where)})
+    elif bare.status == 429:
+        yield Seen("limited", "429 for the first request")
+    elif bare.status == 421 or (bare.status in (400, 403) and "invalid host" in text and not page(bare.body)):
+        yield Seen("host", f"{bare.status} {clean(first_words(bare), 80)}", {"host": clean(heard.target.host)})
+    elif any(mark in bare.headers or mark in text for mark in TUNNELS) and page(bare.body):
+        yield Seen("tunnel", f"{bare.status} with a warning page of the tunnel")
+    elif challenge_page(bare):
+        yield Seen("challenge-page", f"{bare.status} with {marked(bare)}")
+
+
+def host_of(location: str) -> str:
+    """The host that a redirect names; nothing where it stays on the same one."""
+    try:
+        return urlsplit(location).hostname or ""
+    except ValueError:
+        return ""
+
+
+def challenge_page(answer: Answer) -> bool:
+    """Whether a firewall answered: it says so, or it sends a page where it forbids."""
+    return "cf-mitigated" in answer.headers or (answer.status in (403, 429, 503) and page(answer.body))
+
+
+def marked(answer: Answer) -> str:
+    mitigated = answer.headers.get("cf-mitigated")
+    return f"cf-mitigated: {clean(mitigated, 40)}" if mitigated else "an HTML page"
+
+
+def first_words(answer: Answer) -> str:
+    said = error(answer)
+    text = said.get("message") if said else None
+    return text if isinstance(text, str) else answer.body[:300].decode("utf-8", "replace").strip()
+
+
+def agents(heard: Evidence) -> Iterator[Seen]:
+    """Whether the same request fares worse under the name of a platform."""
+    own = heard.heard("again") or heard.heard("bare")
+    for name, answer in heard.answers.items():
+        kind, _, agent = name.partition(" ")
+        usual = heard.heard("known path") if kind == "metadata" else own
+        if kind in ("agent", "metadata") and usual and worse(answer, usual):
+            what = f"{answer.status or 'no answer'} for the user agent {agent}, {usual.status} for others"
+            yield Seen(BOTS[agent], f"{what}{', at the metadata' if kind == 'metadata' else ''}", {"agent": agent})
+            return
+
+
+def worse(answer: Answer, own: Answer) -> bool:
+    """Whether an answer is one of a firewall, where others get the server's."""
+    if not answer.said:
+        return answer.trouble is not Trouble.SPENT
+    if answer.status == own.status or answer.status < 300:
+        return False
+    return answer.status in (401, 403, 406, 409, 429, 444, 451, 503) or page(answer.body) or answer.status in REDIRECTS
+
+
+def spelling(heard: Evidence) -> Iterator[Seen]:
+    """Whether the URL with or without a slash at its end is the same."""
+    spelled, own = heard.heard("spelled"), heard.heard("again")
+    if spelled and own and spelled.status != own.status:
+        where = spelled.request.url
+        told = f"{spelled.status} at {where.shown}"
+        if spelled.status in REDIRECTS:
+            to = spelled.headers.get("location", "")
+            if to.startswith("http://") and where.scheme == "https":
+                yield Seen("slash-http", f"{told}, to {place(to)}")
+            return  # to the right place, which clients do follow
+        if spelled.status in (404, 405) or page(spelled.body):
+            yield Seen("slash", told, {"other": where.shown})
+
+
+def limits(heard: Evidence) -> Iterator[Seen]:
+    """A limit that a platform with few addresses reaches soon, and clocks that differ."""
+    late = [answer for answer in heard.follow_ups if answer.status == 429]
+    if late:
+        yield Seen("limit", f"{len(late)} of {len(heard.follow_ups)} calls at once answered 429")
+    if heard.closed and (apart := skew(heard.answers["bare"].headers.get("date", ""))) > SKEW:
+        yield Seen("clock", f"the clocks of server and this machine are {apart:.0f} s apart")
+
+
+def skew(date: str) -> float:
+    """Seconds between a date and this machine's clock; none where it cannot be read."""
+    try:
+        return abs(email.utils.parsedate_to_datetime(date).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0
