@@ -52,7 +52,8 @@ WATCHED = [  # with a runbook: each target, the modes in turn
     {**answers(mode, target), "observability": "prometheus"}
     for target, mode in zip(TARGETS, cycle(MODES), strict=False)
 ]
-EVERY = [answers(*pair) for pair in PAIRS] + [answers(*one) for one in OF_PROVIDERS] + WATCHED
+OF_SOURCES = [{**answers("oauth", "fly"), "source": source} for source in ("openapi", "database")]
+EVERY = [answers(*pair) for pair in PAIRS] + [answers(*one) for one in OF_PROVIDERS] + WATCHED + OF_SOURCES
 
 
 class Guides(NamedTuple):
@@ -98,6 +99,7 @@ MADE = {
 }  # by the reader, by uv, or by git; what lies in secrets/ is made too
 MADE |= {"compose.override.yaml", ".gitlab/own.yml", "deploy/own", "deploy/own/kustomization.yaml"}  # if they want
 MADE |= {".vscode/mcp.json", ".cursor/mcp.json"}  # of the programs that call the connector
+MADE |= {"./openapi.yaml", ".import.json"}  # the document to import, and what the import writes
 GONE = {"railway.json"}  # named because it was read until lately
 PATHS = re.compile(
     r"[\w./-]*[\w-]\.(?:ya?ml|toml|ts|py|md|json|lock|jsonl)\b|\.env(?:\.example)?\b|\bCaddyfile\b|\bDockerfile\b"
@@ -119,6 +121,9 @@ WELL_KNOWN = {
     "CAPABILITY_IAM",
     "PWD",
     "S256",
+    "WRONG_VERSION_NUMBER",  # what OpenSSL says
+    *("FILE", "SUPER", "PROCESS", "SELECT", "MAX_USER_CONNECTIONS"),  # words of SQL
+    *("BREAKING", "ADDITIVE"),  # verdicts of an import
 }
 PLACEHOLDER = re.compile(r"YOUR_\w+|\w+_OF_(?:A|AN|THE)_\w+|PROJECT_ID|PROJECT_NUMBER")
 
@@ -127,11 +132,15 @@ def unknown_files(guides: Guides) -> list[str]:
     """Files that a document names and that are not in the project."""
     links = re.compile(r"\]\([^)]*\)|\b(?:https?|file):/\S+")
     found = []
+    [package] = guides.project.glob("src/*")
     for page, text in guides.texts.items():
+        shown = set(re.findall(r"^`([\w./]+)`:$", text, re.MULTILINE))  # whole, in the block below
         for name in PATHS.findall(links.sub("", text)):
-            places = [guides.project / name, (guides.project / page).parent / name]
+            places = [folder / name for folder in (guides.project, (guides.project / page).parent, package)]
             if not (
-                name in MADE | GONE or name.startswith(("secrets/", "/")) or any(place.exists() for place in places)
+                name in MADE | GONE | shown
+                or name.startswith(("secrets/", "/"))
+                or any(place.exists() for place in places)
             ):
                 found.append(f"{page}: there is no {name}")
     return found
@@ -163,6 +172,7 @@ def unknown_variables(guides: Guides) -> list[str]:
     words = {word for file in guides.deployed() for word in re.findall(r"[A-Z][A-Z0-9_]+", file.read_text())}
     known = settings(guides.example).keys() | words | WELL_KNOWN
     elsewhere = set_by(guides.texts["docs/deploy.md"])
+    [extended] = [module.read_text(encoding="utf-8") for module in guides.project.glob("src/*/extend.py")]
     found = []
     for page, text in guides.texts.items():
         said = set(re.findall(r"`([A-Z][A-Z0-9]+)`", text))
@@ -171,7 +181,8 @@ def unknown_variables(guides: Guides) -> list[str]:
         named = {*re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", text), *(name for name in said if len(name) > 3)}
         # The guide of an identity provider lists settings to make; other commands may set what they please.
         named -= set() if page == "docs/identity-provider.md" else set_by(text) | elsewhere
-        unknown = (used | named) - known
+        constants = set(re.findall(r"^([A-Z_]+)(?:: [^=]+)? = ", text + extended, re.MULTILINE))
+        unknown = (used | named) - known - constants
         found += [f"{page}: {name} is not a setting" for name in unknown if not PLACEHOLDER.fullmatch(name)]
     return found
 
@@ -407,7 +418,7 @@ STAND_IN = """#!/bin/sh
 if [ -p /dev/stdin ]; then cat > /dev/null; fi
 echo value
 """
-PROGRAMS = ["curl", "docker", "git", "gh", "uv", *homes.programs()]
+PROGRAMS = ["curl", "docker", "git", "gh", "uv", "uvx", *homes.programs()]
 BY_HAND = {  # what a document has its reader change in an editor: the file, what stands there, and a name for it
     target: [(row["file"], row["old"], row["name"]) for row in homes.expected(target).get("by_hand", [])]
     for target in TARGETS

@@ -8,9 +8,8 @@ from mimetypes import guess_type
 from typing import Any
 
 from mcp.server import MCPServer
-from mcp.server.auth.middleware.auth_context import auth_context_var, get_access_token
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import AccessToken, principal_components
+from mcp.server.auth.middleware.auth_context import get_access_token
+from mcp.server.auth.provider import principal_components
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
@@ -250,12 +249,6 @@ def token_owner() -> tuple[str | None, ...] | None:
     if token is None:
         return None
     return *principal_components(token), None if token.subject else token.token
-
-
-def act_as_developer(_: Mapping[str, str]) -> None:
-    """From now on in this context, the caller is a developer, whom nothing checked."""
-    access = AccessToken(token="", client_id="developer", subject="developer", scopes=[])
-    auth_context_var.set(AuthenticatedUser(access))
 
 
 def request_state(settings: Settings, caller: Callable[[], object] = token_owner) -> RequestStateSecurity:

@@ -9,13 +9,13 @@ from mcp.server import MCPServer
 
 from ...settings import Settings
 from ...tools import register
-from ..edge.protocol import act_as_developer, token_owner
+from ..edge.protocol import token_owner
 from ..parts import Auth
 from . import key_commands
 from .guard import POLICY, Authenticate, challenge
 from .keys import KeyRing, make
 from .probe import challenged
-from .scopes import RequireScopes, Tools
+from .scopes import RequireScopes, Tools, act_as_developer
 from .tool_scopes import scopes_of_tools
 
 guarded = True

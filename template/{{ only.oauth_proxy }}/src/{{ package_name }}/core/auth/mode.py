@@ -11,11 +11,12 @@ from starlette.middleware import Middleware
 from ...settings import Settings
 from .. import outbound
 from ..asking import Failed
-from ..edge.protocol import act_as_developer, token_owner
+from ..edge.protocol import token_owner
 from ..edge.public import PublicDocuments
 from ..parts import Auth, NotReady
 from .guard import NO_DEVELOPMENT, ResourceServer, check_issuer
 from .probe import challenged
+from .scopes import act_as_developer
 from .tokens import create_verifier
 
 guarded = True

@@ -1,11 +1,14 @@
 """Scopes: what an authenticated caller may do (RFC 6750 §3.1)."""
 
 import logging
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
 from mcp.server import MCPServer
+from mcp.server.auth.middleware.auth_context import auth_context_var
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
 from mcp_types import Tool
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -148,3 +151,9 @@ class RequireScopes:
     def _refuse(self, needed: Set[str]) -> JSONResponse:
         headers = {"WWW-Authenticate": self.challenge("insufficient_scope", needed), "Cache-Control": "no-store"}
         return JSONResponse({"error": "insufficient_scope"}, 403, headers)
+
+
+def act_as_developer(_: Mapping[str, str]) -> None:
+    """From now on in this context, the caller is a developer, whom nothing checked."""
+    access = AccessToken(token="", client_id="developer", subject="developer", scopes=[])
+    auth_context_var.set(AuthenticatedUser(access))
