@@ -527,7 +527,7 @@ def connector(repository: Path, shared: Path, tmp_path: Path, ci: str, request: 
 
     def make() -> None:
         with pytest.MonkeyPatch.context() as patch:
-            releasing.served(repository, shared / "update_workflow" / "cache", patch)
+            releasing.served(repository, shared / "update_workflow" / f"cache-{ci}", patch)
             releasing.start(start, f"--data=ci={ci}", version=version)
 
     return Connector(tmp_path, once(start, make), repository, ci)
@@ -775,7 +775,7 @@ def older(shared: Path, tmp_path: Path, ci: str) -> Connector:
 
     def copy() -> None:
         with pytest.MonkeyPatch.context() as patch:
-            releasing.served(releases, shared / "update_workflow" / "cache", patch)
+            releasing.served(releases, shared / "update_workflow" / f"cache-{ci}", patch)
             releasing.start(start, f"--data=ci={ci}", version="v1.2.0")
 
     return Connector(tmp_path, once(start, copy), releases, ci)
