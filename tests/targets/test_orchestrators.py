@@ -413,12 +413,14 @@ def test_a_secret_that_may_be_missing_does_not_keep_a_deployment_from_starting(r
     for mode, source in itertools.product(rendering.choices("auth_mode"), rendering.choices("source")):
         kubernetes, aws, azure = (rendered(answers(target, mode, source)) for target in FILES)
         [container] = one(overlays(kubernetes)["gateway"], "Deployment")["spec"]["template"]["spec"]["containers"]
-        for name in ("REQUEST_STATE_KEYS", "LOG_SALT"):
+        may_be_missing = {"RequestStateKeys": "REQUEST_STATE_KEYS", "LogSalt": "LOG_SALT"}
+        if (kubernetes / "tests/test_client_credentials.py").is_file():
+            may_be_missing["UpstreamClientSecret"] = "UPSTREAM_CLIENT_SECRET"
+        for name in may_be_missing.values():
             [reference] = [v["valueFrom"]["secretKeyRef"] for v in container["env"] if v["name"] == name]
             assert reference == {"name": "connector", "key": name, "optional": True}
 
         template = stack(aws)
-        may_be_missing = {"RequestStateKeys": "REQUEST_STATE_KEYS", "LogSalt": "LOG_SALT"}
         assert {template["Parameters"][name]["Default"] for name in may_be_missing} == {"no"}
         assert template["Conditions"] == {f"Has{name}": {"Equals": [{"Ref": name}, "yes"]} for name in may_be_missing}
         [container] = template["Resources"]["Task"]["Properties"]["ContainerDefinitions"]
@@ -427,8 +429,8 @@ def test_a_secret_that_may_be_missing_does_not_keep_a_deployment_from_starting(r
             (f"Has{name}", variable, {"Ref": "AWS::NoValue"}) for name, variable in may_be_missing.items()
         ]
 
-        for name in ("request-state-keys", "log-salt"):
-            assert name not in (azure / "containerapp.yaml").read_text()
+        for name in may_be_missing.values():
+            assert name.lower().replace("_", "-") not in (azure / "containerapp.yaml").read_text()
 
 
 def test_the_lines_for_a_secret_that_may_be_missing_fit_azure(rendered: Rendered, tmp_path: Path) -> None:
