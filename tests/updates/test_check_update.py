@@ -125,7 +125,9 @@ def test_the_same_as_markdown_for_a_request(project: Project) -> None:
         f"Template: `{URL}`",
         "**Answers**: none changed",
         "**Files**: 1 added, 2 changed, 1 deleted",
-        "- added: `docs/operate.md`\n- changed: `docs/update.md`, `src/acme_crm/core/release.py`\n- deleted: `docs/deploy.md`",
+        "- added: `docs/operate.md`\n"
+        "- changed: `docs/update.md`, `src/acme_crm/core/release.py`\n"
+        "- deleted: `docs/deploy.md`",
         "Edits in these that you committed together with a copy or an update cannot be found.",
         "Nothing is left for you to do.\n",
     ]
