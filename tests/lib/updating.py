@@ -20,6 +20,7 @@ RELEASES = tomllib.loads((rendering.ROOT / "releases.toml").read_text())["releas
 COMMITS = {f"v{release['version']}": release["commit"] for release in RELEASES}
 VERSIONS = [version for version in COMMITS if not version.startswith("v0.")]  # v0.x: through v1.2.0 (docs/updates.md)
 PAGE = rendering.ROOT / "docs/updates.md"
+RELEASE = "src/acme_crm/core/release.py"  # says which release of the template a connector follows
 # What a render reads; locks/ up to 1.2.0.
 PARTS = ("copier.yml", "template", "hooks", "mcp_connector/platforms.yaml", "locks")
 

@@ -435,7 +435,7 @@ def rows(samples: Mapping[str, Sequence[float]]) -> list[Row]:
         over = samples.get(goal.over)
         under = [1.0] * len(over or ()) if goal.under == "one" else samples.get(goal.under)
         if over and under:
-            ratios = [one / other for one, other in zip(over, under, strict=False)]  # a part may have ended early
+            ratios = [one / other for one, other in zip(over, under, strict=True)]
             found.append(Row(goal, statistics.median(ratios), min(ratios), max(ratios)))
     return found
 
@@ -448,7 +448,7 @@ def table(samples: Mapping[str, Sequence[float]]) -> Iterator[str]:
         yield f"\n{version:28} {'calls/s':>8} {'ratio':>6} {'spread':>13} {'ms CPU':>7} {'p99/p50':>8}"
         for name in COMPARED:
             rates, base = samples[rate(name, version)], samples[rate("bare SDK", version)]
-            ratios = [one / other for one, other in zip(rates, base, strict=False)]
+            ratios = [one / other for one, other in zip(rates, base, strict=True)]
             busy = statistics.median(samples[used(name, version)])
             tail = statistics.median(samples[f"tail, {version}: {name}"])
             spread = f"{min(ratios):.2f} - {max(ratios):.2f}"
@@ -476,10 +476,12 @@ def main() -> None:
         servers = Servers(Path(folder))
         for name in chosen.only or PARTS:
             print(f"{name}: {(PARTS[name].__doc__ or '').partition(chr(10))[0]}", flush=True)
+            measured: Samples = defaultdict(list)
             try:
-                PARTS[name](servers, samples, chosen.rounds)
+                PARTS[name](servers, measured, chosen.rounds)
+                samples |= measured
             except (OSError, subprocess.CalledProcessError, Unexpected, Unanswered) as error:
-                failed = True  # what was measured before is told all the same
+                failed = True  # the other parts are told all the same
                 print(f"  {name} ended early: {error}", file=sys.stderr)
     for line in table(samples):
         print(line)
@@ -490,7 +492,7 @@ def main() -> None:
     if chosen.json:
         seen = {row.goal.what: {"median": row.ratio, "met": row.goal.met(row.ratio)} for row in found}
         chosen.json.write_text(json.dumps({"samples": samples, "goals": seen}, indent=1) + "\n")
-    if chosen.svg:
+    if chosen.svg and rate(WHOLE, NEW) in samples:
         chosen.svg.write_text(draw(samples))
     sys.exit(failed or not all(row.goal.met(row.ratio) for row in found))
 

@@ -29,7 +29,12 @@ pytestmark = pytest.mark.targets
 
 FILES = {"github": ".github/workflows/update.yml", "gitlab": ".gitlab/update.yml"}
 BRANCH = "template-update"
-RELEASE = "src/acme_crm/core/release.py"  # says which release of the template a connector follows
+UPDATED = {
+    *(f"docs/{name}.md" for name in ("operate", "deploy", "update")),
+    updating.RELEASE,
+    ".copier-answers.yml",
+    "uv.lock",
+}
 SCHEMA = ["check-jsonschema", "--builtin-schema"]
 # Each check: whose file, the file, the command that judges it, and an edit that it must reject.
 CHECKS = {
@@ -527,7 +532,7 @@ def connector(repository: Path, shared: Path, tmp_path: Path, ci: str, request: 
 
     def make() -> None:
         with pytest.MonkeyPatch.context() as patch:
-            releasing.served(repository, shared / "update_workflow" / f"cache-{ci}", patch)
+            releasing.served(repository, tmp_path / "mirrors", patch)
             releasing.start(start, f"--data=ci={ci}", version=version)
 
     return Connector(tmp_path, once(start, make), repository, ci)
@@ -568,8 +573,7 @@ def test_an_update_that_goes_well(connector: Connector) -> None:
         "mypy ",
         "pytest ",
     ]
-    expected = {"docs/operate.md", "docs/deploy.md", "docs/update.md", RELEASE, ".copier-answers.yml", "uv.lock"}
-    assert set(git("diff", "--name-only", "--no-renames", "main", BRANCH, cwd=connector.origin).split()) == expected
+    assert set(git("diff", "--name-only", "--no-renames", "main", BRANCH, cwd=connector.origin).split()) == UPDATED
 
 
 @every_pipeline
@@ -775,7 +779,7 @@ def older(shared: Path, tmp_path: Path, ci: str) -> Connector:
 
     def copy() -> None:
         with pytest.MonkeyPatch.context() as patch:
-            releasing.served(releases, shared / "update_workflow" / f"cache-{ci}", patch)
+            releasing.served(releases, tmp_path / "mirrors", patch)
             releasing.start(start, f"--data=ci={ci}", version="v1.2.0")
 
     return Connector(tmp_path, once(start, copy), releases, ci)
@@ -1003,8 +1007,7 @@ def test_the_checks_hand_over_lock_files_and_text_alone(connector: Connector) ->
     assert outcome.status == 0, outcome.said
     assert_proposed(connector, outcome)
     assert "evil" not in outcome.body
-    expected = {"docs/operate.md", "docs/deploy.md", "docs/update.md", RELEASE, ".copier-answers.yml", "uv.lock"}
-    assert set(git("diff", "--name-only", "--no-renames", "main", BRANCH, cwd=connector.origin).split()) == expected
+    assert set(git("diff", "--name-only", "--no-renames", "main", BRANCH, cwd=connector.origin).split()) == UPDATED
 
 
 @pytest.mark.parametrize("ci", ["github"])

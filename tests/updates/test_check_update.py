@@ -93,9 +93,9 @@ def test_an_update_that_went_well_fits_a_screen(project: Project) -> None:
         f"acme-crm: {TAG} → {NEXT}, from {URL}",
         "",
         "Answers: none changed",
-        "Files: 1 added, 1 changed, 1 deleted",
+        "Files: 1 added, 2 changed, 1 deleted",
         "  added    docs/operate.md",
-        "  changed  docs/update.md",
+        "  changed  docs/update.md, src/acme_crm/core/release.py",
         "  deleted  docs/deploy.md",
         "",
         "Nothing is left for you to do.",
@@ -124,8 +124,10 @@ def test_the_same_as_markdown_for_a_request(project: Project) -> None:
         f"### `acme-crm`: `{TAG}` → `{NEXT}`",
         f"Template: `{URL}`",
         "**Answers**: none changed",
-        "**Files**: 1 added, 1 changed, 1 deleted",
-        "- added: `docs/operate.md`\n- changed: `docs/update.md`\n- deleted: `docs/deploy.md`",
+        "**Files**: 1 added, 2 changed, 1 deleted",
+        "- added: `docs/operate.md`\n"
+        "- changed: `docs/update.md`, `src/acme_crm/core/release.py`\n"
+        "- deleted: `docs/deploy.md`",
         "Edits in these that you committed together with a copy or an update cannot be found.",
         "Nothing is left for you to do.\n",
     ]

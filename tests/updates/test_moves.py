@@ -43,7 +43,7 @@ EDITS: Mapping[tuple[str, str], list[tuple[str, str]]] = {
         ("cli.py", "    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)"),
         ("auth.py", "        presented = credentials(Headers(scope=scope))"),
         ("keys.py", 'PREFIX = "acme_crm_"'),
-        ("smoke.py", "import argparse"),
+        ("smoke.py", "    parser.set_defaults(run=smoke)"),
     ],
     ("v1.0.1", "api-key"): [
         ("cli.py", "    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)"),

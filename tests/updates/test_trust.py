@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from ..conftest import TAG
-from ..lib import rendering
+from ..lib import rendering, updating
 from ..lib.rendering import recorded, release
 
 NEXT = "v1000.1.0"
@@ -191,8 +191,7 @@ def test_an_update_brings_the_template_s_changes_and_leaves_the_owner_s_files(re
     assert recorded(project)["_commit"] == NEXT
     rendering.git("add", "-A", cwd=project)
     changed = rendering.git("diff", "--name-only", "HEAD", cwd=project).splitlines()
-    # The release that the project follows is written where `connector --version` reads it.
-    assert changed == [".copier-answers.yml", "docs/update.md", "src/acme_crm/core/release.py"]
+    assert changed == [".copier-answers.yml", "docs/update.md", updating.RELEASE]
     assert not (project / "src/acme_crm/stand_in.py").exists()
 
 

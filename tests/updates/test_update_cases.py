@@ -127,7 +127,7 @@ def test_a_file_of_secrets_stays_as_it_is(repository: Path, project: Path) -> No
     release(repository, NEXT)
     assert update(project).returncode == 0
     assert (project / ".env").read_text() == "UPSTREAM_TOKEN=secret\n"
-    assert status(project) == [".copier-answers.yml", "docs/update.md"]
+    assert status(project) == [".copier-answers.yml", "docs/update.md", updating.RELEASE]
 
 
 def test_every_question_since_the_first_release_has_a_default() -> None:
@@ -224,7 +224,7 @@ def test_a_deleted_file_stays_deleted(repository: Path, project: Path) -> None:
     release(repository, NEXT)
     assert update(project).returncode == 0
     assert [name for name in gone if (project / name).exists()] == []
-    assert status(project) == [".copier-answers.yml"]
+    assert status(project) == [".copier-answers.yml", updating.RELEASE]
 
 
 def test_a_renamed_question_keeps_its_value(repository: Path, tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_a_renamed_question_keeps_its_value(repository: Path, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     assert recorded(project)["project_summary"] == "Finds customers."
     assert "project_description" not in recorded(project)
-    assert status(project) == [".copier-answers.yml"]
+    assert status(project) == [".copier-answers.yml", updating.RELEASE]
 
 
 def without_answers(files: dict[str, bytes]) -> dict[str, bytes]:
@@ -323,7 +323,7 @@ def test_where_and_how_a_project_lies_is_no_matter(
     done = update(here)
     assert done.returncode == 0, done.stderr
     prefix = git("rev-parse", "--show-prefix", cwd=here)
-    assert status(here) == [f"{prefix}{name}" for name in (".copier-answers.yml", "docs/update.md")]
+    assert status(here) == [f"{prefix}{name}" for name in (".copier-answers.yml", "docs/update.md", updating.RELEASE)]
     assert "# Stay current now" in (here / "docs/update.md").read_text()
     assert b"\r" not in (here / "docs/update.md").read_bytes()
     if (here / "run.sh").exists():
