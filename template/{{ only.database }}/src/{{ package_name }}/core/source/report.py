@@ -19,6 +19,7 @@ health = logging.getLogger("connector.health")
 EVERY = 30.0  # seconds
 WITHIN = 20.0  # seconds for an answer
 FIRST = 1.0  # seconds that a report waits for the first answer
+LAST = 1.0  # seconds in which a question that is being asked may end
 WORDS = {
     "failed": "the database does not answer: %s",
     "timeout": "the database took too long: %s",
@@ -62,12 +63,16 @@ class Watch:
         self.why = why
         self._failing: dict[str, str] = {}  # since when, and why
         self._asked = asyncio.Event()
+        self._over = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._over.set()
+        # A file that is just being opened: its thread would otherwise outlive the loop.
+        await asyncio.wait([self._task], timeout=LAST)
         self._task.cancel()
         await asyncio.wait([self._task])
 
@@ -81,10 +86,12 @@ class Watch:
         return {"status": "ok" if self._asked.is_set() else "unknown"}
 
     async def _run(self) -> None:
-        while True:
+        while not self._over.is_set():
             await self._ask()
             self._asked.set()
-            await asyncio.sleep(EVERY)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EVERY):
+                    await self._over.wait()
 
     async def _ask(self) -> None:
         mark = current.set({"repeated": True} if self._failing else {})
