@@ -21,12 +21,12 @@ every_package = pytest.mark.parametrize("answers", PACKAGES, ids=map(rendering.l
 
 # With `rest-api`: modules that hold more than a docstring, and lines. A rise needs a reason in the changelog.
 MOST = {
-    "none": (45, 4960),
-    "headers": (47, 5020),
-    "api-key": (51, 5640),
-    "oauth": (58, 6180),
-    "oauth-introspection": (59, 6310),
-    "oauth-proxy": (63, 7240),
+    "none": (45, 4980),
+    "headers": (47, 5040),
+    "api-key": (51, 5660),
+    "oauth": (58, 6200),
+    "oauth-introspection": (59, 6330),
+    "oauth-proxy": (63, 7260),
 }
 ENTRIES = 8
 PLANTED = {"auth_mode": "oauth", "hosting": "compose", "source": "rest-api", "ci": "none"}
