@@ -73,7 +73,7 @@ hundred: $(ENV) ## Update a hundred connectors in a row, and print conflicts, co
 bombs: $(ENV) ## What requests cost that are made to cost much: release 1.0.1 and the working tree. ONLY='list in a text' for some.
 	.venv/bin/python -m tests.programs.bombs $(if $(ONLY),--only '$(ONLY)')
 
-strangers: $(ENV) ## What good callers get while strangers flood a connector. ONLY=oauth for one mode.
+strangers: $(ENV) $(PEERS) ## What good callers get while strangers flood a connector. ONLY=oauth for one mode.
 	.venv/bin/python -m tests.programs.strangers $(if $(ONLY),--only $(ONLY))
 	$(if $(wildcard tests/programs/strangers_store.py),.venv/bin/python -m tests.programs.strangers_store)
 
@@ -86,7 +86,7 @@ bench: $(ENV) $(PEERS) ## Calls a second, instructions, starts and memory beside
 fuzz: $(ENV) ## Send connectors of every auth mode COUNT requests that no client should send; SEED repeats a run.
 	.venv/bin/python -m tests.programs.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
-soak: $(ENV) ## Half an hour of calls by many clients, while all that a connector depends on fails. MINUTES=6 ONLY=api-key.
+soak: $(ENV) $(PEERS) ## Half an hour of calls by many clients, while all that a connector depends on fails. MINUTES=6 ONLY=api-key.
 	.venv/bin/python -m tests.programs.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only $(ONLY))
 
 locks-check: $(ENV) ## Fail when a lock file and its pyproject.toml disagree.

@@ -245,13 +245,36 @@ def environment_of(process: int) -> dict[str, str]:
     return {**found, "METRICS_PORT": str(free_port())} if "METRICS_PORT" in found else found
 
 
-def count(folder: Path, python: Path, kind: str, requests: list[bytes], env: Mapping[str, str]) -> list[float]:
-    """Millions of instructions for one call of each of these kinds."""
+def profile(servers: Servers, samples: Samples, rounds: int) -> None:
+    """Where the time of a call goes, with everything on: shares by module, as Python's profiler sees them."""
+    with servers.start(WHOLE) as connector:
+        project, env = servers.project(WHOLE.partition(",")[0])
+        env = {**env, **environment_of(connector.process.pid)}
+        for version in VERSIONS:
+            written = write(servers.folder, [request(connector.origin, connector.headers, version)])
+            kind = rendering.recorded(project)["package_name"]
+            command: list[str | Path] = [rendering.python(project), APPS, "profile", kind, written]
+            done = subprocess.run(
+                command, check=True, cwd=servers.folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+            for name, share in json.loads(done.stdout.splitlines()[-1]).items():
+                samples[f"share, {version}: {name}"].append(share)
+
+
+def write(folder: Path, requests: list[bytes]) -> Path:
+    """Write requests down for `bench_apps.py`."""
     made = []
     for sent in requests:
         head, _, body = sent.decode().partition("\r\n\r\n")
         made.append({"headers": [line.split(": ", 1) for line in head.split("\r\n")[1:]], "body": body})
-    (folder / "requests.json").write_text(json.dumps(made))
+    written = folder / "requests.json"
+    written.write_text(json.dumps(made))
+    return written
+
+
+def count(folder: Path, python: Path, kind: str, requests: list[bytes], env: Mapping[str, str]) -> list[float]:
+    """Millions of instructions for one call of each of these kinds."""
+    written = write(folder, requests)
     out = folder / "callgrind"
     for old in folder.glob("callgrind*"):
         old.unlink()
@@ -262,7 +285,7 @@ def count(folder: Path, python: Path, kind: str, requests: list[bytes], env: Map
         "--dump-before=getpriority",
         "--quiet",
     ]
-    command = [*tool, python, APPS, "count", kind, folder / "requests.json"]
+    command = [*tool, python, APPS, "count", kind, written]
     with (folder / "counted").open("wb") as output:
         # A constant seed: otherwise the order of sets differs from run to run.
         subprocess.run(
@@ -277,6 +300,7 @@ def count(folder: Path, python: Path, kind: str, requests: list[bytes], env: Map
     return figures
 
 
+LEAST = 0.01  # of the time of a call: smaller shares are not printed
 CALLS = 100  # that bench_apps.py makes between two marks
 
 
@@ -403,6 +427,7 @@ def timed(command: Sequence[str | Path], folder: Path) -> float:
 PARTS: dict[str, Callable[[Servers, Samples, int], None]] = {
     "calls": calls,
     "instructions": instructions,
+    "profile": profile,
     "cold": cold,
     "tools": tools,
     "replicas": replicas,
@@ -461,6 +486,13 @@ def table(samples: Mapping[str, Sequence[float]]) -> Iterator[str]:
         yield ""
     for name in others:
         yield f"{name:60} {statistics.median(samples[name]):8.3f}"
+    for version in VERSIONS:
+        shares = {name: seen[0] for name, seen in samples.items() if name.startswith(f"share, {version}")}
+        if shares:
+            yield f"\n{f'{version}, all on: share of the time of a call':60} {'own':>8}"
+        for name, share in shares.items():
+            if share >= LEAST:
+                yield f"{name.partition(': ')[2]:60} {share:8.1%}"
 
 
 def main() -> None:

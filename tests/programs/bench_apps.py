@@ -4,21 +4,27 @@
     python bench_apps.py fastmcp PORT TOKEN_FILE      # FastMCP, with JWT
     python bench_apps.py raw PORT                     # Starlette alone, always with the same bytes
     python bench_apps.py count KIND REQUESTS          # under valgrind: calls in process, without sockets
+    python bench_apps.py profile KIND REQUESTS        # where the time of such calls goes, by module
 
 `count` reads from a file, in JSON, the headers and body of each kind of request. It calls `getpriority` of the C
 library around each series of calls, where valgrind writes down what it counted.
 """
 
 import asyncio
+import cProfile
 import gc
 import json
 import os
+import pstats
 import sys
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-WARM, CALLS = 50, 100  # calls before those that count, and those
+WARM, CALLS, PROFILED = 50, 100, 5_000  # calls before those that count, and those
 ANSWER = {"content": [{"type": "text", "text": "hello"}], "structuredContent": {"result": "hello"}, "isError": False}
 
 
@@ -71,27 +77,55 @@ def serve(kind: str, port: int, rest: list[str]) -> None:
         uvicorn.run(raw(), host="127.0.0.1", port=port, log_level="warning", access_log=False)
 
 
-def count(kind: str, requests: Path) -> None:
+def made(kind: str) -> Any:
     known = {"bare": lambda: bare().streamable_http_app(stateless_http=True), "raw": raw}
-    app = known.get(kind, lambda: ours(kind))()
-    asyncio.run(called(app, json.loads(requests.read_text())))
+    return known.get(kind, lambda: ours(kind))()
 
 
-async def called(app: Any, requests: list[dict[str, Any]]) -> None:
+def count(kind: str, requests: Path) -> None:
+    marks = partial(os.getpriority, os.PRIO_PROCESS, 0)
+    asyncio.run(called(made(kind), json.loads(requests.read_text()), CALLS, marks, marks))
+
+
+def profile(kind: str, requests: Path) -> None:
+    """Print as JSON the share of the time of each module of the package `kind`, and of each library."""
+    profiler = cProfile.Profile(builtins=False)  # what a builtin takes belongs to its caller
+    asyncio.run(called(made(kind), json.loads(requests.read_text()), PROFILED, profiler.enable, profiler.disable))
+    spent: Counter[str] = Counter()
+    for (path, _, _), (_, _, own, _, _) in pstats.Stats(profiler).stats.items():  # type: ignore[attr-defined]
+        spent[module(path, kind)] += own
+    whole = sum(spent.values())
+    print(json.dumps({name: own / whole for name, own in spent.most_common()}))
+
+
+def module(path: str, package: str) -> str:
+    """The name in a profile: a file of a connector, a library, or the directory of a package of the library."""
+    parts = Path(path).parts
+    if package in parts:
+        return "/".join(parts[parts.index(package) :])
+    if "site-packages" in parts:
+        return "/".join(parts[parts.index("site-packages") + 1 :][:2]).removesuffix(".py")
+    folder, file = Path(path).parent.name, Path(path).stem
+    return f"Python: {folder}/{file}" if folder in ("asyncio", "json", "logging") else f"Python: {file}"
+
+
+async def called(
+    app: Any, requests: list[dict[str, Any]], calls: int, begin: Callable[[], object], end: Callable[[], object]
+) -> None:
     async with app.router.lifespan_context(app):
         for request in requests:
             body = request["body"].encode()
             headers = [(name.lower().encode(), value.encode()) for name, value in request["headers"]]
-            for number in range(WARM + CALLS):
+            for number in range(WARM + calls):
                 if number == WARM:
                     gc.collect()
                     gc.freeze()
-                    os.getpriority(os.PRIO_PROCESS, 0)
+                    begin()
                 # A task for each request, as uvicorn makes one.
                 status = await asyncio.create_task(call(app, list(headers), body))
                 if status != 200:
                     sys.exit(f"status {status}")
-            os.getpriority(os.PRIO_PROCESS, 0)
+            end()
 
 
 async def call(app: Any, headers: list[tuple[bytes, bytes]], body: bytes) -> int:
@@ -117,7 +151,7 @@ async def call(app: Any, headers: list[tuple[bytes, bytes]], body: bytes) -> int
 
 if __name__ == "__main__":
     what, first, *others = sys.argv[1:]
-    if what == "count":
-        count(first, Path(others[0]))
+    if what in ("count", "profile"):
+        {"count": count, "profile": profile}[what](first, Path(others[0]))
     else:
         serve(what, int(first), others)

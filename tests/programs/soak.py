@@ -52,7 +52,7 @@ CLIENTS = 32
 PAUSE = 0.25  # seconds between two calls of a client, on average
 SETTLED = 4.0  # seconds after a fault in which its errors may still come
 GROWTH = 8  # MiB that a replica may have grown from the first quiet time to the last
-MORE = 8  # descriptors that it may have open beyond those of the first quiet time
+MORE = CLIENTS  # descriptors beyond those of the first quiet time: a pool keeps a connection for each call at once
 MB = 1024 * 1024
 VERSIONS = ("2025-11-25", "2026-07-28")
 

@@ -7,6 +7,7 @@ import os
 import socket
 from contextlib import ExitStack
 from functools import cache
+from typing import Any
 
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp
@@ -26,6 +27,8 @@ BACKLOG = 16
 QUEUE = 2_048  # connections that the kernel queues until they are accepted
 PIPELINED = 16  # requests that may wait on one connection while an earlier one is answered
 UNREAD = 60.0  # seconds for a caller to read more of its answer
+SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+TOLD = 10.0  # seconds between two lines which say that connections cannot be accepted
 HEALTH = b"/health/"
 # Each has a socket of its own: on one for both, the address of an IPv4 caller would look like ::ffff:10.0.0.1.
 EVERYWHERE = ["::", "0.0.0.0"]  # noqa: S104
@@ -159,6 +162,25 @@ def most_connections() -> int:
     if files == resource.RLIM_INFINITY:
         return CONNECTIONS
     return max(1, min(CONNECTIONS, files - SPARE_FILES))
+
+
+def tell_once(loop: asyncio.AbstractEventLoop) -> None:
+    """Let one line in ten seconds say that connections cannot be accepted.
+
+    asyncio would write a traceback for each, many times a second.
+    """
+    told = -TOLD
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal told
+        error = context.get("exception")
+        if not (isinstance(error, OSError) and error.errno in SCARCE):
+            loop.default_exception_handler(context)
+        elif loop.time() - told >= TOLD:
+            told = loop.time()
+            logger.error("cannot accept connections: %s; it tries again every second", error.strerror)
+
+    loop.set_exception_handler(handle)
 
 
 class CannotListen(Exception):

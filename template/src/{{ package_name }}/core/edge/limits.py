@@ -202,7 +202,7 @@ def measure(*texts: bytes) -> None:
     for text in texts:
         opened += text.count(b"[") + text.count(b"{")
         commas += text.count(b",")
-        long = long or TOO_LONG in text.translate(NINES)
+        long = long or (len(text) >= MAX_DIGITS and TOO_LONG in text.translate(NINES))
     if opened + commas <= MAX_VALUES and not long and opened <= MAX_DEPTH:
         return  # almost always: signs inside of strings are counted too, but they are few
     # Without strings. Where there are more, there are too many values: each value may have a key.
