@@ -42,7 +42,7 @@ def slow(answers: rendering.Answers, check: str) -> bool:
 
 
 # No file depends on such a source and on the auth mode: its tests run in the smallest mode and in the largest.
-INDEPENDENT = {"database"}
+INDEPENDENT = {"database", "openapi"}
 
 
 def told(answers: rendering.Answers, check: str) -> bool:
