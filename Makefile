@@ -12,7 +12,7 @@ PYTEST = scratch=$$(sh tests/scratch.sh) && trap 'rm -rf "$$scratch"' EXIT INT T
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test peers targets pipelines updates image browser documents databases hundred bombs fuzz soak strangers bench lint figures locks locks-check fresh tags picture page recording clean
+.PHONY: demo test peers targets pipelines updates image browser documents databases hundred bombs fuzz soak strangers bench first lint figures locks locks-check fresh tags picture page recording clean
 
 demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kinds of protocol version do.
 	@.venv/demo/bin/python -m tests.programs.demo
@@ -82,6 +82,9 @@ bench: $(ENV) $(PEERS) ## Calls a second, instructions, starts and memory beside
 	  apt-get update -qq && apt-get install -qq --no-install-recommends valgrind || true; \
 	fi
 	.venv/bin/python -m tests.programs.bench $(addprefix --only ,$(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(JSON),--json $(JSON)) $(if $(SVG),--svg $(SVG))
+
+first: $(ENV) $(PEERS) ## From an empty folder to a real row through Inspector, timed for each source. ONLY=SQLite for one; COLD=1 with empty caches.
+	.venv/bin/python -m tests.programs.first_row $(if $(ONLY),--only '$(ONLY)') $(if $(COLD),--cold)
 
 fuzz: $(ENV) ## Send connectors of every auth mode COUNT requests that no client should send; SEED repeats a run.
 	.venv/bin/python -m tests.programs.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))

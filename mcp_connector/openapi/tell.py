@@ -2,7 +2,7 @@
 
 import sys
 import textwrap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -68,10 +68,9 @@ def next_steps(document: Mapping[str, Json], location: str, mode: str, command: 
 
 
 def server(document: Mapping[str, Json], location: str) -> str | None:
-    """The base URL that the document names, with the defaults of its variables."""
-    found = next((one for one in document.get("servers") or () if isinstance(one, dict) and one.get("url")), None)
-    if not found:
-        return None
+    """The base URL that the document names, with the defaults of its variables; without one, where the document is."""
+    every: Iterator[Json] = (one for one in document.get("servers") or () if isinstance(one, dict) and one.get("url"))
+    found: Json = next(every, {"url": "/"})  # as OpenAPI has it
     url = str(found["url"])
     for name, variable in (found.get("variables") or {}).items():
         if isinstance(variable, dict) and "default" in variable:

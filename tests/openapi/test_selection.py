@@ -8,6 +8,8 @@ from typing import Any
 import pexpect
 import pytest
 
+from mcp_connector.openapi import tell
+
 from ..lib import importing, rendering
 from ..lib.importing import document, operation, parameter
 
@@ -184,3 +186,16 @@ def test_what_the_api_asks_of_callers_is_said(
 def test_the_server_of_the_document_is_proposed(project: Path, tmp_path: Path, servers: list[object], url: str) -> None:
     place = importing.written(tmp_path, document(PATHS, servers=servers))
     assert f"  UPSTREAM_URL={url}\n" in importing.run(project, place, "--all").said
+
+
+@pytest.mark.parametrize(
+    ("servers", "url"),
+    [
+        ([], "https://api.example.com"),
+        ([{"url": "/v1"}], "https://api.example.com/v1"),
+        ([{"url": "https://other.example.com"}], "https://other.example.com"),
+    ],
+)
+def test_a_document_at_a_url_that_names_no_server_is_at_its_server(servers: list[object], url: str) -> None:
+    assert tell.server({"servers": servers}, "https://api.example.com/docs/openapi.json") == url
+    assert tell.server({}, "https://name:password@api.example.com/openapi.json") is None
