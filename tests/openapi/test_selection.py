@@ -93,7 +93,7 @@ def test_what_is_not_there_is_named(project: Path, place: Path, option: tuple[st
 def test_above_40_tools_there_is_a_warning(project: Path, tmp_path: Path) -> None:
     assert importing.run(project, many(tmp_path, 40), "--all").errors == ""
     done = importing.run(project, many(tmp_path, 41), "--all")
-    assert done.errors == "Warning: 41 tools. Above 40, models choose badly more often.\n"
+    assert done.errors == "Warning: 41 tools. Above 40, models choose the wrong one more often.\n"
 
 
 def test_above_128_it_stops_unless_forced(project: Path, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_terminal_asks(project: Path, place: Path, keys: str, chosen: int) -> 
     child = pexpect.spawn(
         sys.executable, command, cwd=str(project), env=env, dimensions=(24, 80), encoding="utf-8", timeout=20
     )
-    child.expect("Which groups of operations become tools")
+    child.expect("Which tags become tools")
     child.expect("visits")
     child.send(keys)
     child.expect(pexpect.EOF)

@@ -21,7 +21,7 @@ class Salt(BaseSettings):
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    help = "print how the log names a caller, whose values are read from standard input, a line each"
+    help = "print the fingerprint of a caller in the log; values are read from standard input, one a line"
     commands.add_parser("fingerprint", help=help).set_defaults(run=show)
 
 
