@@ -70,7 +70,8 @@ def imported(given: argparse.Namespace) -> int:
         why = f"tools/{known.path.name} is of another document, {shown(known.title)}"
         raise Problem(f"{why}. Give this one a name with --name.")
     if absent := select.missing(every, given.tag, given.operation):
-        raise Problem(f"The document has no {' and no '.join(map(shown, absent))}.{suggestion(absent[0], every)}")
+        names = " and no ".join(map(shown, absent))
+        raise Problem(f"The document has no tag or operation {names}.{suggestion(absent[0], every)}")
     tags = {*known.tags, *given.tag, *([op.tag for op in every] if given.all else [])}
     ids = {*known.operations, *given.operation}
     if not tags and not ids:

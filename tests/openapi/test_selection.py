@@ -80,9 +80,12 @@ def test_new_operations_of_a_chosen_tag_come_by_themselves(project: Path, tmp_pa
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        (("--tag", "pet"), "The document has no pet. Did you mean pets?"),
+        (("--tag", "pet"), "The document has no tag or operation pet. Did you mean pets?"),
         (("--operation", "get_owner_1"), "Did you mean get_owners_1?"),
-        (("--tag", "zebra"), "The document has no zebra. Without a selection, you get the list of tags."),
+        (
+            ("--tag", "zebra"),
+            "The document has no tag or operation zebra. Without a selection, you get the list of tags.",
+        ),
     ],
 )
 def test_what_is_not_there_is_named(project: Path, place: Path, option: tuple[str, str], said: str) -> None:

@@ -18,7 +18,7 @@ health = logging.getLogger("connector.health")
 
 EVERY = 30.0  # seconds
 WITHIN = 20.0  # seconds for an answer
-FIRST = 1.0  # seconds that a report waits for the first answer
+FIRST = 1.0  # seconds that a report or the end waits for the first answer
 WORDS = {
     "failed": "the database does not answer: %s",
     "timeout": "the database took too long: %s",
@@ -68,17 +68,21 @@ class Watch:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._first()  # aiosqlite, cancelled while it connects, leaves a thread that needs the event loop
         self._task.cancel()
         await asyncio.wait([self._task])
 
     async def report(self) -> dict[str, str]:
         """`{"status": "ok"}`, or failing, since when (RFC 3339) and why: the name of an exception, or `role`."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FIRST):
-                await self._asked.wait()
+        await self._first()
         if self._failing:
             return {"status": "failing", **self._failing}
         return {"status": "ok" if self._asked.is_set() else "unknown"}
+
+    async def _first(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST):
+                await self._asked.wait()
 
     async def _run(self) -> None:
         while True:
