@@ -33,7 +33,7 @@ def show(_: argparse.Namespace) -> None:
     except UNREADABLE as error:
         sys.exit(f"{COMMAND} makes no fingerprint: {unreadable(error)}.")
     if not salt:
-        sys.exit("LOG_SALT is not set, so fingerprints would differ from those in the log. Set it as the deployment does.")
+        sys.exit("LOG_SALT is not set, so fingerprints would differ from those in the log. Set it as there.")
     SALT[:] = salt.get_secret_value().encode()
     if sys.stdin.isatty():
         print("Type the values of the caller, a line each, and end with Ctrl+D:", file=sys.stderr)
