@@ -11,11 +11,11 @@ from . import changelog, check, doctor, fleet, importing
 from .recorded import Problem
 
 COMMANDS = {
-    "check": (check, "what an update did to a connector, and what is left for you to do"),
-    "fleet": (fleet, "many connectors: version, answers, drift, and who is behind"),
-    "import": (importing, "tools from the OpenAPI document of the API that they call"),
-    "doctor": (doctor, "whether platforms connect to an MCP server, and what to change where"),
-    "changelog": (changelog, "what a changelog says of an update, what to do by hand first"),
+    "check": (check, "say what an update did to a connector, and what is left for you to do"),
+    "fleet": (fleet, "show many connectors: version, answers, drift, and who is behind"),
+    "import": (importing, "write tools from the OpenAPI document of the API that they call"),
+    "doctor": (doctor, "say whether platforms connect to an MCP server, and what to change where"),
+    "changelog": (changelog, "print what a changelog says of an update, with what to do by hand first"),
 }
 
 

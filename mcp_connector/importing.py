@@ -23,14 +23,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("document", metavar="DOCUMENT|URL", help="OpenAPI 3.0 or 3.1, or Swagger 2.0, as JSON or YAML")
     parser.add_argument("--tag", action="append", default=[], help="import all operations of this tag; may be repeated")
     parser.add_argument(
-        "--operation", action="append", default=[], metavar="ID", help="import the operation with this id, too"
+        "--operation", action="append", default=[], metavar="ID", help="import the operation with this id; repeatable"
     )
     parser.add_argument("--all", action="store_true", help="import all operations")
     parser.add_argument("--dry-run", action="store_true", help="say what would happen, and write nothing")
     parser.add_argument("--force", action="store_true", help="import more tools than most platforms take")
     parser.add_argument("--name", dest="label", help="what the document is called here, if several have its file name")
     parser.add_argument(
-        "--remote-refs", action="append", default=[], metavar="HOST", help="read files of the document from this host"
+        "--remote-refs",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="read files of the document from this host, too",
     )
     parser.add_argument("--project", type=Path, default=Path(), help="the connector's folder; default: this one")
 
@@ -66,7 +70,8 @@ def imported(given: argparse.Namespace) -> int:
         why = f"tools/{known.path.name} is of another document, {shown(known.title)}"
         raise Problem(f"{why}. Give this one a name with --name.")
     if absent := select.missing(every, given.tag, given.operation):
-        raise Problem(f"The document has no {' and no '.join(map(shown, absent))}.{suggestion(absent[0], every)}")
+        names = " and no ".join(map(shown, absent))
+        raise Problem(f"The document has no tag or operation {names}.{suggestion(absent[0], every)}")
     tags = {*known.tags, *given.tag, *([op.tag for op in every] if given.all else [])}
     ids = {*known.operations, *given.operation}
     if not tags and not ids:
@@ -81,7 +86,7 @@ def imported(given: argparse.Namespace) -> int:
         why = f"These are {total} tools, and many platforms take no more than {select.MOST}"
         raise Problem(f"{why}. Choose fewer, or add --force.")
     if total > select.WARN:
-        print(f"Warning: {total} tools. Above {select.WARN}, models choose badly more often.", file=sys.stderr)
+        print(f"Warning: {total} tools. Above {select.WARN}, models choose the wrong one more often.", file=sys.stderr)
 
     if given.tag or given.operation or given.all:
         known.refused = {}  # to be told again

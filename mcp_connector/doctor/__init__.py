@@ -23,9 +23,9 @@ PLATFORMS = ("duvo", "claude", "chatgpt", "copilot-studio", "gemini", "vscode")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("url", metavar="URL", help="where clients connect, such as https://connector.example.com/mcp")
-    add("--for", dest="platform", choices=PLATFORMS, metavar="PLATFORM", help=", ".join(PLATFORMS))
-    add("--login", action="store_true", help="sign in in your browser, and look behind the sign-in")
-    add("--register", action="store_true", help="register each platform's callback, and remove it again")
+    add("--for", dest="platform", choices=PLATFORMS, metavar="PLATFORM", help="one of " + ", ".join(PLATFORMS))
+    add("--login", action="store_true", help="sign in with your browser, and test with the token")
+    add("--register", action="store_true", help="register each platform's callback, and delete it again")
     add("--client-id", metavar="ID", help="a client that the provider knows; its secret is in MCP_CLIENT_SECRET")
     add("--call", metavar="TOOL", help="call this tool, without arguments")
     add("--header-file", type=Path, metavar="FILE", help="headers to send, a line each, as Name: value")

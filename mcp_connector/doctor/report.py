@@ -103,7 +103,7 @@ def heading(finding: Finding) -> str:
 
 def summary(fails: int, warns: int) -> str:
     if not fails and not warns:
-        return "Nothing was found that stops a client."
+        return "No failure was found."
     counts = [f"{n} {word}{'s' * (n != 1)}" for n, word in ((fails, "failure"), (warns, "warning")) if n]
     return f"{' and '.join(counts)}:"
 

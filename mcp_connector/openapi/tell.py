@@ -25,9 +25,10 @@ def choose(every: Collection[Operation], sizes: Mapping[str, int]) -> list[str]:
         except ImportError:
             raise Problem("The choice needs questionary. Install it, or name tags with --tag.") from None
         choices = [questionary.Choice(shown(text, 70), tag) for tag, text in rows]
-        picked = questionary.checkbox("Which groups of operations become tools?", choices).ask()
+        keys = "(space selects, a selects all, Enter ends)"
+        picked = questionary.checkbox("Which tags become tools?", choices, instruction=keys).ask()
         return picked or []
-    print(f"{'tag':28} tools   their part of tools/list")
+    print(f"{'tag':28} tools   size in tools/list")
     for _, text in rows:
         print(shown(text, WIDTH))
     whole = sum(sizes.values())

@@ -107,7 +107,8 @@ def reading(project: Path, folder: Path, ports: Sequence[int]) -> Iterator[Prome
     settings["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     settings["rule_files"] = [str(project / name) for name in settings["rule_files"]]
     [job] = settings["scrape_configs"]
-    job["static_configs"] = [{"targets": [f"127.0.0.1:{port}" for port in ports]}]
+    targets = [f"127.0.0.1:{port}" for port in ports]  # Debian's Prometheus lacks the discovery of some targets
+    settings["scrape_configs"] = [{"job_name": job["job_name"], "static_configs": [{"targets": targets}]}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
     port = free_port()
     origin = f"http://127.0.0.1:{port}"

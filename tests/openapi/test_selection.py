@@ -82,9 +82,12 @@ def test_new_operations_of_a_chosen_tag_come_by_themselves(project: Path, tmp_pa
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        (("--tag", "pet"), "The document has no pet. Did you mean pets?"),
+        (("--tag", "pet"), "The document has no tag or operation pet. Did you mean pets?"),
         (("--operation", "get_owner_1"), "Did you mean get_owners_1?"),
-        (("--tag", "zebra"), "The document has no zebra. Without a selection, you get the list of tags."),
+        (
+            ("--tag", "zebra"),
+            "The document has no tag or operation zebra. Without a selection, you get the list of tags.",
+        ),
     ],
 )
 def test_what_is_not_there_is_named(project: Path, place: Path, option: tuple[str, str], said: str) -> None:
@@ -95,7 +98,7 @@ def test_what_is_not_there_is_named(project: Path, place: Path, option: tuple[st
 def test_above_40_tools_there_is_a_warning(project: Path, tmp_path: Path) -> None:
     assert importing.run(project, many(tmp_path, 40), "--all").errors == ""
     done = importing.run(project, many(tmp_path, 41), "--all")
-    assert done.errors == "Warning: 41 tools. Above 40, models choose badly more often.\n"
+    assert done.errors == "Warning: 41 tools. Above 40, models choose the wrong one more often.\n"
 
 
 def test_above_128_it_stops_unless_forced(project: Path, tmp_path: Path) -> None:
@@ -121,7 +124,7 @@ def test_a_terminal_asks(project: Path, place: Path, keys: str, chosen: int) -> 
     child = pexpect.spawn(
         sys.executable, command, cwd=str(project), env=env, dimensions=(24, 80), encoding="utf-8", timeout=20
     )
-    child.expect("Which groups of operations become tools")
+    child.expect("Which tags become tools")
     child.expect("visits")
     child.send(keys)
     child.expect(pexpect.EOF)

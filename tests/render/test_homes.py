@@ -101,7 +101,7 @@ ROW = {  # what a row must say, and what it may
     ),
     "hosting": (
         {"tier", "pins", "traffic", "changed_keys", "before", "stores", "given", "log", "metrics"},
-        {*("keeps", "sets", "key_command", "old_builder", "network", "variables", "mounts", "overwrites")},
+        {*("keeps", "sets", "key_command", "old_builder", "network", "variables", "mounts", "overwrites", "scraped")},
     ),
 }
 CALLED = {"auth_mode": "mode", "source": "source", "hosting": "target"}

@@ -21,7 +21,7 @@ class Salt(BaseSettings):
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    help = "print how the log names a caller, whose values are read from standard input, a line each"
+    help = "print the fingerprint of a caller in the log; values are read from standard input, one a line"
     commands.add_parser("fingerprint", help=help).set_defaults(run=show)
 
 
@@ -33,7 +33,7 @@ def show(_: argparse.Namespace) -> None:
     except UNREADABLE as error:
         sys.exit(f"{COMMAND} makes no fingerprint: {unreadable(error)}.")
     if not salt:
-        sys.exit(f"{COMMAND} has no LOG_SALT, so it makes other fingerprints than the log has. Set the same as there.")
+        sys.exit("LOG_SALT is not set, so fingerprints would differ from those in the log. Set it as there.")
     SALT[:] = salt.get_secret_value().encode()
     if sys.stdin.isatty():
         print("Type the values of the caller, a line each, and end with Ctrl+D:", file=sys.stderr)

@@ -92,7 +92,7 @@ def shown(value: object, secret: bool) -> str:
         return "unset"
     if secret or any(isinstance(part, SecretStr) for part in parts):
         return "set"
-    return " ".join(map(str, parts))
+    return " ".join({True: "on", False: "off"}[part] if isinstance(part, bool) else str(part) for part in parts)
 
 
 def table(rows: list[Row]) -> Iterator[str]:

@@ -32,15 +32,16 @@ Command = Callable[[Starlette, argparse.Namespace], Coroutine[Any, Any, int]]  #
 
 def add_to(commands: Any) -> None:
     if "tools" not in commands.choices:  # an owner's command of this name stays
-        parser = commands.add_parser("tools", help="list the tools as agents see them, with what they cost")
+        parser = commands.add_parser("tools", help="list the tools as agents see them, with their sizes")
         parser.add_argument("--json", action="store_true", help="for programs")
         parser.set_defaults(run=partial(run, show), header=[])
     if "call" not in commands.choices:
         parser = commands.add_parser("call", help="call a tool in this process, and replace missing settings")
-        parser.add_argument("tool", metavar="TOOL")
-        parser.add_argument("arguments", metavar="JSON", nargs="?", default={}, type=json_object)
+        parser.add_argument("tool", metavar="TOOL", help="its name, as `tools` lists it")
+        example = """its arguments, such as '{"limit": 5}'"""
+        parser.add_argument("arguments", metavar="JSON", nargs="?", default={}, type=json_object, help=example)
         parser.add_argument("--answer", metavar="JSON", type=json_object, help="what to answer if the tool asks")
-        note = "what the caller sends, where it goes on to the upstream API"
+        note = "a header of the caller, if the connector forwards it or a tool reads it"
         parser.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'", type=header, help=note)
         parser.add_argument("--json", action="store_true", help="print the whole result")
         parser.set_defaults(run=partial(run, call))
@@ -95,6 +96,7 @@ async def show(app: Starlette, arguments: argparse.Namespace) -> int:
     for tool in tools:
         print(*described(tool), sep="\n", end="\n\n")
     total = platforms.size(*tools)
+    print("* An argument that is required.")
     print(f"{len(tools)} tools, {total:,} bytes: about {total // 4:,} tokens of each conversation (bytes / 4).")
     for each in found:
         mark = "!" if each.rule.breaks else "-"
