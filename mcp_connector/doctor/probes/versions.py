@@ -6,6 +6,7 @@ from .. import protocol
 from ..evidence import Evidence, error, refused
 from ..findings import Seen
 from ..text import clean, controls
+from ..text import listed as row
 
 
 def handshakes(heard: Evidence) -> Iterator[Seen]:
@@ -45,3 +46,6 @@ def identity(heard: Evidence) -> Iterator[Seen]:
     texts = [*(info.values() if isinstance(info, dict) else []), said.get("instructions")]
     if any(controls(text) for text in texts):
         yield Seen("control-characters", "serverInfo or instructions with control characters")
+    shown = ("name", "title", "description")
+    if named := [str(tool.get("name")) for tool in heard.tools or [] if any(controls(tool.get(n)) for n in shown)]:
+        yield Seen("control-characters", f"names or descriptions with control characters: {row(named)}")
