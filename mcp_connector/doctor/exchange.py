@@ -192,7 +192,10 @@ async def converse(reading: Reading, address: tuple[str, int], trust: ssl.SSLCon
         while not reading.enough():
             event = wire.next_event()
             if event is h11.NEED_DATA:
-                wire.receive_data(await reader.read(64 * 1024))
+                data = await reader.read(64 * 1024)
+                if not data and not reading.status and not wire.trailing_data[0]:
+                    raise ConnectionResetError  # politely, and yet without an answer
+                wire.receive_data(data)
             elif isinstance(event, h11.Response):
                 reading.head(event)
             elif isinstance(event, h11.Data):

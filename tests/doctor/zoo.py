@@ -15,6 +15,7 @@ import random
 import socket
 import socketserver
 import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -382,6 +383,7 @@ of_every_call(
 of_every_call(
     "host-403", lambda: Reply(403, {}, b'Blocked request. This host ("connector.example.com") is not allowed.')
 )
+of_every_call("https-only", lambda: Reply(400, {}, b"Client sent an HTTP request to an HTTPS server."))
 of_every_call("no-route", lambda: told({"message": "Missing Authentication Token"}, 403))
 
 
@@ -391,6 +393,13 @@ async def limit_503(request: Request, ordinary: Ordinary) -> Reply | None:
     if request.rpc == "ping" and request.call["id"] >= 20:
         return html(503)
     return await ordinary(request)
+
+
+@fault("limit-soon")
+async def limit_soon(request: Request, ordinary: Ordinary) -> Reply | None:
+    """A few requests pass, then no more: whoever is refused is not dropped for a name."""
+    PASSED[request.origin] += 1
+    return html(503) if PASSED[request.origin] > 8 and request.method == "POST" else await ordinary(request)
 
 
 @fault("slow-again")
@@ -501,6 +510,7 @@ async def lost_sessions_of_all(request: Request, ordinary: Ordinary) -> Reply | 
 
 
 STARTED: set[str] = set()
+PASSED: Counter[str] = Counter()
 
 
 @fault("cold-start")
@@ -684,6 +694,7 @@ of_challenge("challenge-offline", "oauth", lambda request, challenge: challenge.
 
 of_challenge("challenge-scheme", "oauth", lambda request, challenge: challenge.removeprefix("Bearer "))
 of_challenge("challenge-404", "oauth", lambda request, challenge: challenge.replace("/.well-known/", "/known/"))
+of_challenge("challenge-basic", "key", lambda request, challenge: 'Basic realm="Staff"')
 of_challenge("challenge-ntlm", "key", lambda request, challenge: "Negotiate, NTLM")
 
 
@@ -1254,6 +1265,13 @@ class OldTls(socketserver.BaseRequestHandler):
         self.request.sendall(b"\x15\x03\x01\x00\x02\x02\x46")
 
 
+class Closing(socketserver.BaseRequestHandler):
+    """As nginx does with 444: the request is read, and the connection closed."""
+
+    def handle(self) -> None:
+        self.request.recv(10_000)
+
+
 class Greeting(socketserver.BaseRequestHandler):
     """Another protocol, where the client waits to be greeted."""
 
@@ -1303,7 +1321,7 @@ def zoo(certificates: Mapping[str, tuple[Path, Path]] = MappingProxyType({})) ->
     thread.start()
     assert started.wait(30)
     others = {}
-    for name, handler in (("not-http", Greeting), ("silent", Silence), ("tls-old", OldTls)):
+    for name, handler in (("not-http", Greeting), ("silent", Silence), ("tls-old", OldTls), ("closes", Closing)):
         others[name] = socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler)
         others[name].daemon_threads, others[name].block_on_close = True, False
         threading.Thread(target=others[name].serve_forever, args=[0.05], daemon=True).start()

@@ -15,9 +15,11 @@ from ..text import clean, place
 REDIRECTS = (301, 302, 303, 307, 308)
 TUNNELS = ("ngrok-error-code", "ngrok-skip-browser-warning", "bypass-tunnel-reminder", "x-tunnel-phishing")
 MARKS = ("cf-mitigated", "x-amzn-waf-action")
+LIMITS = {429, 503}  # the second is nginx's own
 SKEW = 90.0  # seconds
 # Of the SDKs, Vite, IIS, and Django, whose page says no more.
 HOST = re.compile(r"invalid host|disallowedhost|host .{0,100}is not allowed|bad request \(400\)")
+HTTPS = re.compile(r"(?:plain )?http request (?:was sent )?to (?:an )?https (?:port|server)")  # of nginx, and of Go
 BLOCKED = re.compile(rb"error code: 1\d\d\d")  # Cloudflare, to programs
 CHALLENGE = re.compile(r"captcha|challenge|checking your browser|attention required")
 BOTS = {"Claude-User": "bot-claude", "openai-mcp": "bot-openai"}
@@ -37,6 +39,8 @@ def stopped(heard: Evidence) -> Iterator[Seen]:
         yield Seen("limited", "429 for the first request")
     elif bare.status == 421 or (bare.status in (400, 403) and HOST.search(text)):
         yield Seen("host", f"{bare.status} {clean(first_words(bare), 80)}", {"host": clean(heard.target.host)})
+    elif bare.status == 400 and HTTPS.search(text):
+        yield Seen("not-http", f"400 {clean(HTTPS.findall(text)[0], 80)}")
     elif any(mark in bare.headers or mark in text for mark in TUNNELS) and page(bare.body):
         yield Seen("tunnel", f"{bare.status} with a warning page of the tunnel")
     elif challenge_page(bare):
@@ -78,11 +82,13 @@ def first_words(answer: Answer) -> str:
 
 def agents(heard: Evidence) -> Iterator[Seen]:
     """Whether the same request fares worse under the name of a platform."""
+    others = [answer for name, answer in heard.answers.items() if not name.startswith(("agent ", "metadata "))]
+    limits = LIMITS & {answer.status for answer in [*others, *heard.follow_ups]}
     own = heard.heard("again")  # at the same time: where this one is late, the others say nothing
     for name, answer in heard.answers.items():
         kind, _, agent = name.partition(" ")
         usual = heard.heard("known path") if kind == "metadata" else own
-        if kind in ("agent", "metadata") and usual and worse(answer, usual):
+        if kind in ("agent", "metadata") and usual and answer.status not in limits and worse(answer, usual):
             what = f"{answer.status or 'no answer'} for the user agent {agent}, {usual.status} for others"
             yield Seen(BOTS[agent], f"{what}{', at the metadata' if kind == 'metadata' else ''}", {"agent": agent})
             return
@@ -100,7 +106,7 @@ def worse(answer: Answer, own: Answer) -> bool:
 def spelling(heard: Evidence) -> Iterator[Seen]:
     """Whether the URL with or without a slash at its end is the same."""
     spelled, own = heard.heard("spelled"), heard.heard("again")
-    if spelled and own and spelled.status != own.status:
+    if spelled and own and spelled.status != own.status and spelled.status not in LIMITS:
         where = spelled.request.url
         told = f"{spelled.status} at {where.shown}"
         if spelled.status in REDIRECTS:
@@ -114,8 +120,11 @@ def spelling(heard: Evidence) -> Iterator[Seen]:
 
 def limits(heard: Evidence) -> Iterator[Seen]:
     """A limit that a platform with few addresses reaches soon, and clocks that differ."""
-    late = [answer for answer in heard.follow_ups if answer.status in (429, 503)]  # 503 is nginx's own for a limit
-    if late:
+    late = [answer for answer in heard.follow_ups if answer.status in LIMITS]
+    missed = heard.heard("list")
+    if heard.inside and missed and missed.status in LIMITS:
+        yield Seen("limited", f"{missed.status} for tools/list")
+    elif late:
         yield Seen("limit", f"{len(late)} of {len(heard.follow_ups)} calls at once answered {late[0].status}")
     if heard.closed and (apart := skew(heard.answers["bare"].headers.get("date", ""))) > SKEW:
         yield Seen("clock", f"the clocks of server and this machine are {apart:.0f} s apart")

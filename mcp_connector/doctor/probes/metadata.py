@@ -20,6 +20,8 @@ def challenge(heard: Evidence) -> Iterator[Seen]:
         yield Seen("challenge-status", "403 for a caller without a token")
     elif not heard.challenge:
         yield Seen("challenge" if heard.oauth else "challenge-key", "401 or 403 without WWW-Authenticate")
+    elif re.match(r"basic\b(?!.*\bbearer\b)", heard.challenge, re.IGNORECASE):
+        yield Seen("challenge-key", f"WWW-Authenticate: {clean(heard.challenge, 60)}")
     elif re.match(r"(negotiate|ntlm|digest)\b(?!.*\bbearer\b)", heard.challenge, re.IGNORECASE):
         yield Seen("challenge-password", f"WWW-Authenticate: {clean(heard.challenge, 60)}")
     elif heard.resource and not heard.challenge_url:

@@ -10,7 +10,7 @@ from ..evidence import Evidence, refused, result
 from ..exchange import Answer
 from ..findings import Seen
 from ..text import clean
-from .edge import REDIRECTS
+from .edge import LIMITS, REDIRECTS
 from .transport import CREDENTIAL, versioned, words
 
 
@@ -88,6 +88,6 @@ def strangers(heard: Evidence) -> Iterator[Seen]:
 def expired(heard: Evidence) -> Iterator[Seen]:
     """Whether a token that is not good gets the status for which clients renew it."""
     answer, bare = heard.heard("garbage"), heard.heard("bare")
-    usual = (401, 429, bare.status if bare else 0)
+    usual = (401, *LIMITS, bare.status if bare else 0)
     if heard.oauth and not heard.open and answer and answer.status not in usual and result(answer) is None:
         yield Seen("token-status", f"{answer.status} for a token that nobody issued")

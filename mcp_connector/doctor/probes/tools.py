@@ -12,6 +12,7 @@ from ..findings import Seen
 from ..survey import PAGES
 from ..text import clean
 from ..text import listed as row
+from .edge import LIMITS
 from .transport import losses, misframed, mistyped, words
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -29,7 +30,7 @@ def listed(heard: Evidence) -> Iterator[Seen]:
     """Whether there are tools, not too many, each with a name of its own."""
     answer = heard.heard("list")
     if heard.tools is None:
-        if answer and heard.inside and not losses(heard) and answer.status not in (401, 403, 429):
+        if answer and heard.inside and not losses(heard) and answer.status not in (401, 403, *LIMITS):
             said = (error(answer) or {}).get("message", "")
             what = "more than 1 MB" if answer.cut == "size" else "without an end" if answer.cut else clean(said, 80)
             yield Seen("tools-list", f"tools/list answers {answer.status} {what}".strip())

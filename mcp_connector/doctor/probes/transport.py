@@ -118,7 +118,7 @@ def mistyped(said: Object, kinds: Mapping[str, type]) -> list[str]:
 def initialized(heard: Evidence) -> Iterator[Seen]:
     """The notification that ends the handshake, which clients wait for."""
     answer = heard.heard("initialized")
-    if answer and not losses(heard) and answer.status >= 400 and answer.status != 429:
+    if answer and not losses(heard) and answer.status >= 400 and answer.status not in (429, 503):
         yield Seen("initialized", f"{answer.status} for notifications/initialized")
 
 
@@ -181,7 +181,7 @@ def listening(heard: Evidence) -> Iterator[Seen]:
         return  # 401 before anybody signed in is what the SDKs answer, too
     elif get.status == 401 and heard.credential:
         yield Seen("get-401", "401 for GET, with the credential that POST accepts")
-    elif get.status >= 500:
+    elif get.status >= 500 and get.status != 503:  # which says that there is a limit
         yield Seen("get-broken", f"{get.status} for GET")
     elif get.status in (400, 403) or (get.status < 400 and get.type != "text/event-stream"):
         what = f" with {clean(get.type or 'no content type', 40)}" if get.status == 200 else ""

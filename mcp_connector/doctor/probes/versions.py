@@ -7,6 +7,7 @@ from ..evidence import Evidence, error, refused
 from ..findings import Seen
 from ..text import clean, controls
 from ..text import listed as row
+from .edge import LIMITS
 
 
 def handshakes(heard: Evidence) -> Iterator[Seen]:
@@ -22,7 +23,7 @@ def handshakes(heard: Evidence) -> Iterator[Seen]:
         return
     if heard.version not in protocol.EVERY:
         yield Seen("version-unknown", f"initialize agrees to {clean(heard.version, 40) or 'no version'}")
-    if discover and not modern and not refused(discover):
+    if discover and not modern and not refused(discover) and discover.status not in LIMITS:
         said = error(discover)
         if discover.status >= 500 or (said is None and discover.status != 405):
             yield Seen("version-breaks", f"server/discover answers {discover.status} without a JSON-RPC error")
