@@ -384,6 +384,7 @@ of_every_call(
     "host-403", lambda: Reply(403, {}, b'Blocked request. This host ("connector.example.com") is not allowed.')
 )
 of_every_call("https-only", lambda: Reply(400, {}, b"Client sent an HTTP request to an HTTPS server."))
+of_every_call("client-certificate", lambda: Reply(400, {}, b"<html><h1>400</h1>No required SSL certificate was sent"))
 of_every_call("no-route", lambda: told({"message": "Missing Authentication Token"}, 403))
 
 

@@ -41,6 +41,8 @@ def stopped(heard: Evidence) -> Iterator[Seen]:
         yield Seen("host", f"{bare.status} {clean(first_words(bare), 80)}", {"host": clean(heard.target.host)})
     elif bare.status == 400 and HTTPS.search(text):
         yield Seen("not-http", f"400 {clean(HTTPS.findall(text)[0], 80)}")
+    elif bare.status == 400 and "no required ssl certificate" in text:
+        yield Seen("tls-client", "400 No required SSL certificate was sent")
     elif any(mark in bare.headers or mark in text for mark in TUNNELS) and page(bare.body):
         yield Seen("tunnel", f"{bare.status} with a warning page of the tunnel")
     elif challenge_page(bare):

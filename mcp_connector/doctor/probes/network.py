@@ -49,7 +49,8 @@ def reached(heard: Evidence) -> Iterator[Seen]:
     if bare.trouble is Trouble.NAME:
         yield Seen("name", f"{host['host']} has no address", host)
     elif bare.trouble is Trouble.TLS:
-        names = [certificate(code) for code in bare.codes] or ["tls"]
+        names = [certificate(code) for code in bare.codes]
+        names = names or ["tls-client" if "certificate required" in bare.detail else "tls"]
         yield from (Seen(name, SAID.get(name, clean(bare.detail)), host) for name in dict.fromkeys(names))
     elif bare.trouble is Trouble.GARBLED:
         yield Seen("not-http", clean(bare.detail))
