@@ -12,7 +12,7 @@ from .edge import REDIRECTS
 from .metadata import unlisted
 
 ABSENT = (0, 404, 405, 410, 502, 503, 504)
-"""Statuses of a place where nothing listens; 0 is no answer."""
+"""Statuses of a place where nothing listens; 0 stands for silence."""
 QUIET = (Trouble.SILENT, Trouble.SPENT)
 
 
