@@ -16,6 +16,8 @@ from .recorded import Answers, Problem, shown
 
 FILE = "server.json"
 SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")  # or what turns the text around
+HERE = re.compile(r"(.+\.)?localhost|127\..+|0\.0\.0\.0|::1")
 LARGEST = 64 * 1024  # bytes
 Check = Callable[[Any, str], Iterator[str]]  # of a value and where it stands: what is wrong, a sentence each
 
@@ -23,6 +25,8 @@ Check = Callable[[Any, str], Iterator[str]]  # of a value and where it stands: w
 def text(value: Any, where: str, pattern: str = ".+", most: int = 500, like: str = "text") -> Iterator[str]:
     if not isinstance(value, str) or not re.fullmatch(pattern, value, re.DOTALL):
         yield f"{where} must be {like}"
+    elif UNSEEN.search(value):
+        yield f"{where} has control characters"
     elif len(value) > most:
         yield f"{where} has {len(value)} characters, and at most {most} are allowed"
 
@@ -75,13 +79,15 @@ def endpoint(value: Any, where: str) -> Iterator[str]:
     """Where clients reach the connector, from anywhere."""
     try:
         url = urlsplit(value) if isinstance(value, str) else urlsplit("")
-        usable = url.scheme == "https" and url.hostname and url.port != 0 and not re.search(r"[\s{}]", value)
+        usable = url.scheme == "https" and url.hostname and url.port != 0 and re.fullmatch(r"[!-z|~]+", value)
     except ValueError:
         usable = False
     if not usable:
-        yield f"{where} must be the https URL of the connector"
+        yield f"{where} must be the https URL of the connector, in ASCII"
     elif url.hostname == "your-host":
         yield f"{where} has YOUR-HOST in it; write the host of the connector there"
+    elif HERE.fullmatch(url.hostname or ""):
+        yield f"{where} has this machine's address; write the host of the connector there"
     elif url.username or url.password or url.query or url.fragment:
         yield f"{where} must have no user name, query or fragment"
 

@@ -30,9 +30,11 @@ def parsed(body: bytes) -> object:
     if depth(body) > DEPTH:
         raise Unreadable("JSON that is nested too deeply to be read")
     try:
-        return json.loads(body)
+        return json.loads(body.decode())  # bytes would be taken with a mark or as UTF-16, which clients refuse
     except (ValueError, RecursionError):
         pass
+    if body.startswith(b"\xef\xbb\xbf"):
+        raise Unreadable("JSON behind a byte order mark")
     if page(body):
         raise Unreadable("an HTML page")
     raise Unreadable("an empty body" if not body.strip() else "something that is not JSON")

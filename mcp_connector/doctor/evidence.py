@@ -138,7 +138,7 @@ def refused(answer: Answer) -> bool:
 
 
 def result(answer: Answer) -> Object | None:
-    if not answer.said or answer.status != 200:
+    if not answer.said or answer.status not in (200, 201):  # some frameworks answer every POST with 201
         return None
     try:
         found = reply(answer.body, answer.headers.get("content-type", "")).get("result")

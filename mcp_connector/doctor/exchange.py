@@ -62,7 +62,7 @@ class Answer:
     codes: tuple[int, ...] = ()
     """OpenSSL's numbers for what is wrong with the certificate (x509_vfy.h)."""
     cut: str = ""
-    """`size`, `time` or `broken`."""
+    """`size`, `time`, `broken`, or `coding` for a content coding that cannot be undone."""
     seconds: float = 0.0
     """Until the header section was there."""
     whole: float = 0.0
@@ -105,21 +105,27 @@ class Reading:
         took = time.monotonic() - self.began
         if not self.status:
             return Answer(self.request, trouble=trouble or Trouble.CLOSED, detail=detail, codes=codes, seconds=took)
-        body = decoded(bytes(self.body[:LARGEST]), self.headers.get("content-encoding", ""))
         cut = self.cut or {None: "", Trouble.SILENT: "time"}.get(trouble, "broken")
+        try:
+            body = decoded(bytes(self.body[:LARGEST]), self.headers.get("content-encoding", ""))
+        except ValueError:
+            body, cut = b"", cut or "coding"
         return Answer(
             self.request, self.status, self.headers, body, detail=detail, cut=cut, seconds=self.seconds, whole=took
         )
 
 
 def decoded(body: bytes, encoding: str) -> bytes:
-    """A body that was compressed though nobody asked for it, up to the same limit."""
-    if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
+    """A body that was compressed though nobody asked for it, up to the same limit; ValueError where it is not that."""
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity") or not body:
         return body
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise ValueError(encoding)
     try:
         return zlib.decompressobj(47).decompress(body, LARGEST)
     except zlib.error:
-        return body
+        raise ValueError(encoding) from None
 
 
 async def exchange(request: Request, address: tuple[str, int], trust: ssl.SSLContext, patience: float) -> Answer:
@@ -186,7 +192,10 @@ async def converse(reading: Reading, address: tuple[str, int], trust: ssl.SSLCon
         while not reading.enough():
             event = wire.next_event()
             if event is h11.NEED_DATA:
-                wire.receive_data(await reader.read(64 * 1024))
+                data = await reader.read(64 * 1024)
+                if not data and not reading.status and not wire.trailing_data[0]:
+                    raise ConnectionResetError  # politely, and yet without an answer
+                wire.receive_data(data)
             elif isinstance(event, h11.Response):
                 reading.head(event)
             elif isinstance(event, h11.Data):

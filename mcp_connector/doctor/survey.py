@@ -136,8 +136,9 @@ class Survey:
         if path == "/" and not (self.evidence.inside or self.evidence.closed):
             asked["usual path"] = protocol.initialize(joined(target, "/mcp"))
         await asyncio.gather(*(self.keep(name, request) for name, request in asked.items()), self.stream())
+        answers = self.evidence.answers
         for name in list(asked):
-            if name.startswith("agent ") and self.evidence.answers[name].trouble is Trouble.SILENT:
+            if name.startswith("agent ") and answers[name].trouble is Trouble.SILENT and answers["again"].said:
                 await self.keep(name, asked[name])  # its silence counts the second time only
         if "access-control-allow-origin" in self.evidence.answers["preflight"].headers:
             await self.keep("origin", protocol.initialize(target, {**own, "Origin": preflight["Origin"]}))
@@ -179,12 +180,12 @@ class Survey:
         ping = [protocol.call(heard.target, "ping", id=10 + n, headers=headers) for n in range(FOLLOW_UPS)]
         heard.follow_ups = list(await asyncio.gather(*(self.network.ask(request) for request in ping)))
         heard.wanted_tool = self.options.call
-        if any(tool.get("name") == heard.wanted_tool for tool in heard.tools or []):
+        if heard.wanted_tool and any(tool.get("name") == heard.wanted_tool for tool in heard.tools or []):
             params = {"name": self.options.call, "arguments": {}}
             heard.called = await self.network.ask(protocol.call(heard.target, "tools/call", params, headers=headers))
 
     async def list_tools(self, headers: Mapping[str, str]) -> None:
-        heard, cursor, seen = self.evidence, None, set[str]()
+        heard, cursor, seen, here = self.evidence, None, set[str](), list[Object]()
         for number in range(PAGES):
             params: Object = {"cursor": cursor} if cursor else {}
             name = "list" if number == 0 else f"list {number + 1}"
@@ -192,13 +193,15 @@ class Survey:
             said = result(answer)
             if said is None or not isinstance(said.get("tools"), list):
                 return
-            heard.tools = [*(heard.tools or []), *(tool for tool in said["tools"] if isinstance(tool, dict))]
+            here = [tool for tool in said["tools"] if isinstance(tool, dict)]
+            heard.tools = [*(heard.tools or []), *here]
             cursor = said.get("nextCursor")
             if not isinstance(cursor, str) or not cursor:
                 return
             heard.endless_tools = heard.endless_tools or cursor in seen
             seen.add(cursor)
         heard.more_tools = True
+        heard.endless_tools = heard.endless_tools or not here
 
     async def log_in(self, open: Open) -> None:
         """A token for the rest of the run, from the user's own sign-in."""

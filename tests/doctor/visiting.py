@@ -112,6 +112,7 @@ def options(row: Mapping[str, Any]) -> Options:
 
 
 SLOW = {"silent", "cold-start", "get-hangs", "slow-list", "endless-stream", "endless-drip", "buffered"}
+SLOW |= {"slow-again", "notification-hangs"}
 
 
 def visit_all(without: Set[str] = frozenset()) -> dict[str, Visit]:

@@ -15,6 +15,7 @@ import random
 import socket
 import socketserver
 import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
 from mcp_connector.doctor.clients import callbacks
+from mcp_connector.doctor.protocol import GARBAGE
 
 TOKEN = "a-token-of-the-zoo"
 ISSUER = "/as"
@@ -363,6 +365,53 @@ async def limit_429(request: Request, ordinary: Ordinary) -> Reply | None:
     return await ordinary(request)
 
 
+def of_every_call(name: str, reply: Callable[[], Reply], auth: str = "none") -> None:
+    """Plant an answer to every request at the endpoint."""
+
+    @fault(name, auth)
+    async def planted(request: Request, ordinary: Ordinary) -> Reply | None:
+        return reply() if request.rpc else await ordinary(request)
+
+
+of_every_call("gateway-502", lambda: html(502, server="nginx"))
+of_every_call("unavailable-503", lambda: html(503, server="nginx"))
+of_every_call("blocked-1020", lambda: Reply(403, {"content-type": "text/plain"}, b"error code: 1020"))
+of_every_call("waf-202", lambda: html(202, x_amzn_waf_action="challenge"))
+of_every_call(
+    "host-page", lambda: Reply(400, {}, b"<!doctype html><title>Bad Request</title><h2>Invalid Hostname</h2>")
+)
+of_every_call(
+    "host-403", lambda: Reply(403, {}, b'Blocked request. This host ("connector.example.com") is not allowed.')
+)
+of_every_call("https-only", lambda: Reply(400, {}, b"Client sent an HTTP request to an HTTPS server."))
+of_every_call("client-certificate", lambda: Reply(400, {}, b"<html><h1>400</h1>No required SSL certificate was sent"))
+of_every_call("no-route", lambda: told({"message": "Missing Authentication Token"}, 403))
+
+
+@fault("limit-503")
+async def limit_503(request: Request, ordinary: Ordinary) -> Reply | None:
+    """As nginx does with limit_req."""
+    if request.rpc == "ping" and request.call["id"] >= 20:
+        return html(503)
+    return await ordinary(request)
+
+
+@fault("limit-soon")
+async def limit_soon(request: Request, ordinary: Ordinary) -> Reply | None:
+    """A few requests pass, then no more: whoever is refused is not dropped for a name."""
+    PASSED[request.origin] += 1
+    return html(503) if PASSED[request.origin] > 8 and request.method == "POST" else await ordinary(request)
+
+
+@fault("slow-again")
+async def slow_again(request: Request, ordinary: Ordinary) -> Reply | None:
+    """Nobody is dropped for a name: all wait alike."""
+    if request.rpc == "initialize" and request.origin in STARTED:
+        await asyncio.sleep(60)
+    STARTED.add(request.origin if request.rpc == "initialize" else "")
+    return await ordinary(request)
+
+
 # Transport
 
 
@@ -462,6 +511,7 @@ async def lost_sessions_of_all(request: Request, ordinary: Ordinary) -> Reply | 
 
 
 STARTED: set[str] = set()
+PASSED: Counter[str] = Counter()
 
 
 @fault("cold-start")
@@ -542,6 +592,39 @@ async def bot_at_metadata(request: Request, ordinary: Ordinary) -> Reply | None:
     return await ordinary(request)
 
 
+def framed(body: bytes, **headers: str) -> Callable[[Reply], Reply]:
+    return lambda reply: replace(reply, body=body + reply.body, headers={**reply.headers, **headers})
+
+
+of_initialize("marked", framed(b"\xef\xbb\xbf"))
+of_initialize("coding-lie", framed(b"", **{"content-encoding": "gzip"}))
+of_initialize("coding-br", framed(b"", **{"content-encoding": "br"}))
+of_initialize("id-text", lambda reply: changed(reply, id="1"))
+of_initialize("error-beside", lambda reply: replace(reply, body=json.dumps({**reply.said, "error": None}).encode()))
+of_initialize("info-text", lambda reply: result_with(reply, serverInfo="zoo"))
+of_initialize("info-bare", lambda reply: result_with(reply, serverInfo={"name": "zoo"}))
+of_initialize("tools-true", lambda reply: result_with(reply, capabilities={"tools": True}))
+of_every_call("refusal-400", lambda: told({"error": "Missing Authorization header"}, 400))
+
+
+@fault("calls-500")
+async def calls_500(request: Request, ordinary: Ordinary) -> Reply | None:
+    """Two replicas in turn, of which one is broken."""
+    return told({}, 500) if request.rpc == "ping" and request.call["id"] % 2 else await ordinary(request)
+
+
+@fault("notification-hangs")
+async def notification_hangs(request: Request, ordinary: Ordinary) -> Reply | None:
+    if request.rpc.startswith("notifications/"):
+        await asyncio.sleep(60)
+    return await ordinary(request)
+
+
+@fault("get-page")
+async def get_page(request: Request, ordinary: Ordinary) -> Reply | None:
+    return html() if request.method == "GET" and request.path == "/mcp" else await ordinary(request)
+
+
 # Versions
 
 
@@ -610,6 +693,12 @@ of_challenge("challenge-without-metadata", "oauth", lambda request, challenge: '
 of_challenge("challenge-offline", "oauth", lambda request, challenge: challenge.replace("read", "read offline_access"))
 
 
+of_challenge("challenge-scheme", "oauth", lambda request, challenge: challenge.removeprefix("Bearer "))
+of_challenge("challenge-404", "oauth", lambda request, challenge: challenge.replace("/.well-known/", "/known/"))
+of_challenge("challenge-basic", "key", lambda request, challenge: 'Basic realm="Staff"')
+of_challenge("challenge-ntlm", "key", lambda request, challenge: "Negotiate, NTLM")
+
+
 @fault("challenge-link-local", "oauth")
 async def challenge_link_local(request: Request, ordinary: Ordinary) -> Reply | None:
     if "oauth-protected-resource" in request.path:
@@ -659,6 +748,8 @@ of_resource("resource-is-root", lambda request: {"resource": f"{request.origin}/
 of_resource("resource-slash", lambda request: {"resource": f"{request.origin}/mcp/"})
 of_resource("offline-access", lambda request: {"scopes_supported": ["read", "offline_access"]})
 of_resource("no-servers", lambda request: {"authorization_servers": []})
+of_resource("servers-objects", lambda request: {"authorization_servers": [{"issuer": request.origin + ISSUER}]})
+of_resource("scopes-text", lambda request: {"scopes_supported": "read write"})
 of_resource("issuer-link-local", lambda request: {"authorization_servers": ["http://169.254.169.254/latest"]})
 of_resource("issuer-number", lambda request: {"authorization_servers": ["http://0x7f.1/as"]})
 of_resource("issuer-to-loopback", lambda request: {"authorization_servers": ["https://login.example.com"]})
@@ -697,6 +788,7 @@ of_issuer("no-s256", code_challenge_methods_supported=None)
 of_issuer("issuer-other", issuer="https://login.example.com")
 of_issuer("no-registration", registration_endpoint=None, client_id_metadata_document_supported=None)
 of_issuer("no-iss", authorization_response_iss_parameter_supported=None)
+of_issuer("methods-text", code_challenge_methods_supported="S256")
 of_issuer("no-refresh", grant_types_supported=["authorization_code"])
 of_issuer("no-code-grant", grant_types_supported=["client_credentials", "refresh_token"])
 of_issuer("authorize-internal", authorization_endpoint="https://10.0.0.7/authorize")
@@ -725,6 +817,9 @@ at("issuer-404", lambda path: path in PLACES, lambda: told({}, 404))
 at("issuer-openid-only", lambda path: path in PLACES[:2], lambda: told({}, 404))
 at("registration-403", lambda path: path.endswith("/register"), lambda: told({"error": "forbidden"}, 403))
 at("token-html", lambda path: path.endswith("/token"), lambda: html(500))
+at("token-405", lambda path: path.endswith("/token"), lambda: told({"error": "method not allowed"}, 405))
+at("authorize-502", lambda path: path.endswith("/authorize"), lambda: html(502))
+at("registration-302", lambda path: path.endswith("/register"), lambda: Reply(302, {"location": "/login"}))
 at("token-200", lambda path: path.endswith("/token"), lambda: told({"ok": False}))
 
 
@@ -756,6 +851,27 @@ async def own_token_403(request: Request, ordinary: Ordinary) -> Reply | None:
 async def key_401(request: Request, ordinary: Ordinary) -> Reply | None:
     request.headers = {name: value for name, value in request.headers.items() if name != "authorization"}
     return await ordinary(request)
+
+
+def of_credential(name: str, auth: str, credential: str, reply: Callable[[], Reply]) -> None:
+    """Plant an answer to whoever sends this."""
+
+    @fault(name, auth)
+    async def planted(request: Request, ordinary: Ordinary) -> Reply | None:
+        sent = request.headers.get("authorization", "")
+        return reply() if sent == f"Bearer {credential}" else await ordinary(request)
+
+
+of_credential("garbage-500", "oauth", GARBAGE, lambda: told({}, 500))
+of_credential("own-500", "key", TOKEN, lambda: told({"error": TOKEN}, 500))
+of_credential("own-302", "key", TOKEN, lambda: Reply(302, {"location": f"/login?token={TOKEN}"}))
+of_credential("own-200", "key", TOKEN, lambda: told({"jsonrpc": "2.0", "id": 1, "error": {"message": "forbidden"}}))
+
+
+@fault("hidden-404", "key")
+async def hidden_404(request: Request, ordinary: Ordinary) -> Reply | None:
+    reply = await ordinary(request)
+    return told({}, 404) if reply and reply.status == 401 else reply
 
 
 # Clients
@@ -792,6 +908,7 @@ refusing(
     lambda request: request.path.endswith("/authorize") and "duvo" in request.query,
     wrong("invalid_redirect_uri"),
 )
+refusing("registration-429", registers, lambda: told({"error": "too many requests"}, 429))
 refusing("client-deleted", lambda request: request.path.endswith("/authorize"), wrong("invalid_client"))
 refusing("code-refused", lambda request: request.form.get("code") == "a-code", wrong("invalid_client"))
 refusing("refresh-refused", lambda request: "refresh_token" in request.form, wrong("invalid_grant"))
@@ -879,6 +996,39 @@ of_schema("schema-types", type=["string", "null"])
 of_schema("schema-exclusive", type="integer", exclusiveMinimum=0)
 
 
+of_tools("tool-nameless", lambda tools: [{**tools[0], "name": ""}, *tools[1:]])
+of_tools("tool-null", lambda tools: [{**tools[0], "title": None}, *tools[1:]])
+of_tools("tool-hidden", lambda tools: [{**tools[0], "description": "Find. \U000e0069\U000e0067"}, *tools[1:]])
+of_tools("tool-output", lambda tools: [{**tools[0], "outputSchema": {"type": "array"}}, *tools[1:]])
+of_tools("schema-top", lambda tools: [{**tools[0], "inputSchema": {"type": "object", "anyOf": []}}, *tools[1:]])
+of_schema("schema-invalid", type="str")
+of_tools(
+    "schema-property",
+    lambda tools: [{**tools[0], "inputSchema": {"type": "object", "properties": {"name[]": {}}}}, *tools[1:]],
+)
+
+
+def of_page(name: str, change: Callable[[str, Reply], Reply]) -> None:
+    """Plant a fault in the pages of the list: what it says to a cursor."""
+
+    @fault(name)
+    async def planted(request: Request, ordinary: Ordinary) -> Reply | None:
+        reply = await ordinary(request)
+        if request.rpc != "tools/list" or request.modern or not reply:
+            return reply
+        return change((request.call.get("params") or {}).get("cursor", ""), reply)
+
+
+def paged(reply: Reply, cursor: str | None, **members: Any) -> Reply:
+    return changed(reply, result={**reply.said["result"], "nextCursor": cursor, **members})
+
+
+of_page("cursor-null", lambda cursor, reply: paged(reply, None))
+of_page("pages-forever", lambda cursor, reply: paged(reply, f"{cursor}x", **({"tools": []} if cursor else {})))
+of_page("page-error", lambda cursor, reply: changed(reply, result=None, error={}) if cursor else paged(reply, "more"))
+of_page("list-plain", lambda cursor, reply: replace(reply, headers={"content-type": "text/plain"}))
+
+
 NUMBERS = itertools.count()
 
 
@@ -919,6 +1069,14 @@ async def cors_hidden_session(request: Request, ordinary: Ordinary) -> Reply | N
     if reply and request.rpc == "initialize":
         reply.headers["mcp-session-id"] = "a-session"
     return reply
+
+
+@fault("cors-twice")
+async def cors_twice(request: Request, ordinary: Ordinary) -> Reply | None:
+    """As where the server and its proxy both allow."""
+    if request.method == "OPTIONS":
+        return Reply(204, {"access-control-allow-origin": "*, https://inspector.example.com"})
+    return await ordinary(request)
 
 
 # Hostile
@@ -1108,6 +1266,13 @@ class OldTls(socketserver.BaseRequestHandler):
         self.request.sendall(b"\x15\x03\x01\x00\x02\x02\x46")
 
 
+class Closing(socketserver.BaseRequestHandler):
+    """As nginx does with 444: the request is read, and the connection closed."""
+
+    def handle(self) -> None:
+        self.request.recv(10_000)
+
+
 class Greeting(socketserver.BaseRequestHandler):
     """Another protocol, where the client waits to be greeted."""
 
@@ -1157,7 +1322,7 @@ def zoo(certificates: Mapping[str, tuple[Path, Path]] = MappingProxyType({})) ->
     thread.start()
     assert started.wait(30)
     others = {}
-    for name, handler in (("not-http", Greeting), ("silent", Silence), ("tls-old", OldTls)):
+    for name, handler in (("not-http", Greeting), ("silent", Silence), ("tls-old", OldTls), ("closes", Closing)):
         others[name] = socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler)
         others[name].daemon_threads, others[name].block_on_close = True, False
         threading.Thread(target=others[name].serve_forever, args=[0.05], daemon=True).start()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from ..evidence import Evidence
 from ..findings import Seen
+from ..text import clean
 
 NEEDED = ("mcp-protocol-version", "mcp-session-id", "authorization", "content-type")
 
@@ -12,6 +13,9 @@ def preflight(heard: Evidence) -> Iterator[Seen]:
     """A server that allows other origins must allow what clients send. One that allows none is right, too."""
     answer = heard.heard("preflight")
     if not answer or not answer.headers.get("access-control-allow-origin"):
+        return
+    if "," in answer.headers["access-control-allow-origin"]:
+        yield Seen("cors-twice", f"access-control-allow-origin: {clean(answer.headers['access-control-allow-origin'])}")
         return
     allowed = {name.strip().lower() for name in answer.headers.get("access-control-allow-headers", "").split(",")}
     needed = [name for name in NEEDED if name != "mcp-session-id" or heard.session]

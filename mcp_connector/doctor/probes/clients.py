@@ -18,6 +18,8 @@ CODE = re.compile(r"AADSTS\d+")
 def registrations(heard: Evidence) -> Iterator[Seen]:
     """Whether each platform gets the client that it asks for."""
     for issuer in heard.issuers:
+        if any(made.answer.status == 429 for made in issuer.registrations):
+            yield Seen("limited", "429 for a registration")
         every = sorted(issuer.registrations, key=lambda made: [*callbacks()].index(made.platform))
         found = [(made.platform, made.callback, *one) for made in every for one in wrong(made, issuer.metadata or {})]
         yield from together(found)
@@ -25,7 +27,7 @@ def registrations(heard: Evidence) -> Iterator[Seen]:
 
 def wrong(made: Registration, said: Object) -> Iterator[tuple[str, str]]:
     """The probes that speak, and what they saw."""
-    if not made.answer.said:
+    if not made.answer.said or made.answer.status == 429:
         return
     if not made.id:
         yield "register-refused", f"{made.answer.status} {oauth_error(made.answer)}"

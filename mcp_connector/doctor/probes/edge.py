@@ -1,6 +1,7 @@
 """What stands between a platform and the server: firewalls, redirects, the Host header, limits."""
 
 import email.utils
+import re
 import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -13,7 +14,14 @@ from ..text import clean, place
 
 REDIRECTS = (301, 302, 303, 307, 308)
 TUNNELS = ("ngrok-error-code", "ngrok-skip-browser-warning", "bypass-tunnel-reminder", "x-tunnel-phishing")
+MARKS = ("cf-mitigated", "x-amzn-waf-action")
+LIMITS = {429, 503}  # the second is nginx's own
 SKEW = 90.0  # seconds
+# Of the SDKs, Vite, IIS, and Django, whose page says no more.
+HOST = re.compile(r"invalid host|disallowedhost|host .{0,100}is not allowed|bad request \(400\)")
+HTTPS = re.compile(r"(?:plain )?http request (?:was sent )?to (?:an )?https (?:port|server)")  # of nginx, and of Go
+BLOCKED = re.compile(rb"error code: 1\d\d\d")  # Cloudflare, to programs
+CHALLENGE = re.compile(r"captcha|challenge|checking your browser|attention required")
 BOTS = {"Claude-User": "bot-claude", "openai-mcp": "bot-openai"}
 
 
@@ -29,12 +37,19 @@ def stopped(heard: Evidence) -> Iterator[Seen]:
         yield Seen(probe, f"{bare.status} to {place(where) or 'nowhere'}", {"location": place(where)})
     elif bare.status == 429:
         yield Seen("limited", "429 for the first request")
-    elif bare.status == 421 or (bare.status in (400, 403) and "invalid host" in text and not page(bare.body)):
+    elif bare.status == 421 or (bare.status in (400, 403) and HOST.search(text)):
         yield Seen("host", f"{bare.status} {clean(first_words(bare), 80)}", {"host": clean(heard.target.host)})
+    elif bare.status == 400 and HTTPS.search(text):
+        yield Seen("not-http", f"400 {clean(HTTPS.findall(text)[0], 80)}")
+    elif bare.status == 400 and "no required ssl certificate" in text:
+        yield Seen("tls-client", "400 No required SSL certificate was sent")
     elif any(mark in bare.headers or mark in text for mark in TUNNELS) and page(bare.body):
         yield Seen("tunnel", f"{bare.status} with a warning page of the tunnel")
     elif challenge_page(bare):
         yield Seen("challenge-page", f"{bare.status} with {marked(bare)}")
+    elif bare.status == 403 and "missing authentication token" in text:
+        seen = "403 Missing Authentication Token, as API Gateway says where it has no route"
+        yield Seen("not-found", seen, {"url": heard.target.shown})
 
 
 def host_of(location: str) -> str:
@@ -47,12 +62,18 @@ def host_of(location: str) -> str:
 
 def challenge_page(answer: Answer) -> bool:
     """Whether a firewall answered: it says so, or it sends a page where it forbids."""
-    return "cf-mitigated" in answer.headers or (answer.status in (403, 429, 503) and page(answer.body))
+    if any(mark in answer.headers for mark in MARKS) or (answer.status == 403 and page(answer.body)):
+        return True
+    if answer.status in (429, 503) and page(answer.body):
+        return bool(CHALLENGE.search(answer.body[:4_000].decode("utf-8", "replace").lower()))
+    return answer.status == 403 and bool(BLOCKED.match(answer.body))
 
 
 def marked(answer: Answer) -> str:
-    mitigated = answer.headers.get("cf-mitigated")
-    return f"cf-mitigated: {clean(mitigated, 40)}" if mitigated else "an HTML page"
+    for name in MARKS:
+        if name in answer.headers:
+            return f"{name}: {clean(answer.headers[name], 40)}"
+    return "an HTML page" if page(answer.body) else clean(first_words(answer), 40)
 
 
 def first_words(answer: Answer) -> str:
@@ -63,11 +84,13 @@ def first_words(answer: Answer) -> str:
 
 def agents(heard: Evidence) -> Iterator[Seen]:
     """Whether the same request fares worse under the name of a platform."""
-    own = heard.heard("again") or heard.heard("bare")
+    others = [answer for name, answer in heard.answers.items() if not name.startswith(("agent ", "metadata "))]
+    limits = LIMITS & {answer.status for answer in [*others, *heard.follow_ups]}
+    own = heard.heard("again")  # at the same time: where this one is late, the others say nothing
     for name, answer in heard.answers.items():
         kind, _, agent = name.partition(" ")
         usual = heard.heard("known path") if kind == "metadata" else own
-        if kind in ("agent", "metadata") and usual and worse(answer, usual):
+        if kind in ("agent", "metadata") and usual and answer.status not in limits and worse(answer, usual):
             what = f"{answer.status or 'no answer'} for the user agent {agent}, {usual.status} for others"
             yield Seen(BOTS[agent], f"{what}{', at the metadata' if kind == 'metadata' else ''}", {"agent": agent})
             return
@@ -85,7 +108,7 @@ def worse(answer: Answer, own: Answer) -> bool:
 def spelling(heard: Evidence) -> Iterator[Seen]:
     """Whether the URL with or without a slash at its end is the same."""
     spelled, own = heard.heard("spelled"), heard.heard("again")
-    if spelled and own and spelled.status != own.status:
+    if spelled and own and spelled.status != own.status and spelled.status not in LIMITS:
         where = spelled.request.url
         told = f"{spelled.status} at {where.shown}"
         if spelled.status in REDIRECTS:
@@ -99,9 +122,12 @@ def spelling(heard: Evidence) -> Iterator[Seen]:
 
 def limits(heard: Evidence) -> Iterator[Seen]:
     """A limit that a platform with few addresses reaches soon, and clocks that differ."""
-    late = [answer for answer in heard.follow_ups if answer.status == 429]
-    if late:
-        yield Seen("limit", f"{len(late)} of {len(heard.follow_ups)} calls at once answered 429")
+    late = [answer for answer in heard.follow_ups if answer.status in LIMITS]
+    missed = heard.heard("list")
+    if heard.inside and missed and missed.status in LIMITS:
+        yield Seen("limited", f"{missed.status} for tools/list")
+    elif late:
+        yield Seen("limit", f"{len(late)} of {len(heard.follow_ups)} calls at once answered {late[0].status}")
     if heard.closed and (apart := skew(heard.answers["bare"].headers.get("date", ""))) > SKEW:
         yield Seen("clock", f"the clocks of server and this machine are {apart:.0f} s apart")
 

@@ -1,8 +1,9 @@
 """The challenge, and the metadata of the protected resource (RFC 9728)."""
 
+import re
 from collections.abc import Iterator
 
-from ..documents import page
+from ..documents import Object, page, texts
 from ..evidence import Evidence, document
 from ..exchange import Trouble
 from ..findings import Seen
@@ -19,11 +20,22 @@ def challenge(heard: Evidence) -> Iterator[Seen]:
         yield Seen("challenge-status", "403 for a caller without a token")
     elif not heard.challenge:
         yield Seen("challenge" if heard.oauth else "challenge-key", "401 or 403 without WWW-Authenticate")
+    elif re.match(r"basic\b(?!.*\bbearer\b)", heard.challenge, re.IGNORECASE):
+        yield Seen("challenge-key", f"WWW-Authenticate: {clean(heard.challenge, 60)}")
+    elif re.match(r"(negotiate|ntlm|digest)\b(?!.*\bbearer\b)", heard.challenge, re.IGNORECASE):
+        yield Seen("challenge-password", f"WWW-Authenticate: {clean(heard.challenge, 60)}")
     elif heard.resource and not heard.challenge_url:
         yield Seen("challenge-metadata", "WWW-Authenticate without resource_metadata")
+    elif heard.resource and not re.search(r"\bbearer\b", heard.challenge, re.IGNORECASE):
+        yield Seen("challenge-metadata", "WWW-Authenticate without the scheme Bearer")
     elif heard.challenge_url and heard.resource and not at_home(heard, heard.challenge_url):
         values = {"url": place(heard.challenge_url), "origin": heard.target.origin}
         yield Seen("challenge-url", f"resource_metadata at {values['url']}", values)
+    elif heard.challenge_url and heard.resource and heard.resource_from != "challenge":
+        named, found = heard.heard("known challenge"), heard.answers[f"known {heard.resource_from}"]
+        if named and heard.challenge_url != heard.answers["known path"].request.url.text:  # else see `resource`
+            seen = f"{named.status} without metadata at {place(heard.challenge_url)}"
+            yield Seen("challenge-broken", seen, {"url": found.request.url.shown})
     if "offline_access" in heard.challenge:
         yield Seen("offline-access", "offline_access in the challenge")
 
@@ -57,11 +69,23 @@ def resource(heard: Evidence) -> Iterator[Seen]:
     if said != own:
         yield Seen("resource", f"{place(clean(said))}", {"url": heard.target.shown})
     servers = heard.resource.get("authorization_servers")
-    if not isinstance(servers, list) or not servers:
-        yield Seen("resource-servers", "no authorization_servers")
+    if not texts(servers):
+        yield Seen("resource-servers", "no URL in authorization_servers" if servers else "no authorization_servers")
+    yield from unlisted(heard.resource, heard.target.origin)
     scopes = heard.resource.get("scopes_supported")
     if isinstance(scopes, list) and "offline_access" in scopes and "offline_access" not in heard.challenge:
         yield Seen("offline-access", "offline_access in scopes_supported of the metadata")
+
+
+LISTS = ("scopes", "response_types", "grant_types", "code_challenge_methods", "token_endpoint_auth_methods")
+
+
+def unlisted(said: Object, whose: str) -> Iterator[Seen]:
+    """Members that must be lists of texts: clients refuse the whole document otherwise, some also for null."""
+    values = {name: said[name] for part in LISTS if (name := f"{part}_supported") in said}
+    wrong = [name for name, value in values.items() if not isinstance(value, list) or len(texts(value)) < len(value)]
+    if wrong:
+        yield Seen("metadata-types", f"{', '.join(wrong)} of {place(whose)}", {"names": ", ".join(wrong)})
 
 
 def places(heard: Evidence) -> list:  # type: ignore[type-arg]

@@ -17,7 +17,7 @@ CERTIFICATES = {
 }
 SAID = {"tls-expired": "the certificate is not valid at this time", "tls-name": "the certificate names other hosts"}
 COLD = 5.0  # seconds
-SECRET_NAMES = ("token", "key", "secret", "password", "auth", "sig")
+SECRET_NAMES = ("token", "key", "secret", "password", "auth", "sig", "signature")
 
 
 def url(heard: Evidence) -> Iterator[Seen]:
@@ -26,7 +26,7 @@ def url(heard: Evidence) -> Iterator[Seen]:
     if target.user_info:
         yield Seen("url-user", "a user name before the host")
     query = target.path.partition("?")[2]
-    if any(name in part.partition("=")[0].lower() for part in query.split("&") for name in SECRET_NAMES):
+    if any(part.partition("=")[0].lower().endswith(SECRET_NAMES) for part in query.split("&")):
         yield Seen("url-secret", "a query that seems to hold a credential")
     if not heard.addresses or heard.kind == addresses.LOOPBACK:
         return
@@ -49,7 +49,8 @@ def reached(heard: Evidence) -> Iterator[Seen]:
     if bare.trouble is Trouble.NAME:
         yield Seen("name", f"{host['host']} has no address", host)
     elif bare.trouble is Trouble.TLS:
-        names = [certificate(code) for code in bare.codes] or ["tls"]
+        names = [certificate(code) for code in bare.codes]
+        names = names or ["tls-client" if "certificate required" in bare.detail else "tls"]
         yield from (Seen(name, SAID.get(name, clean(bare.detail)), host) for name in dict.fromkeys(names))
     elif bare.trouble is Trouble.GARBLED:
         yield Seen("not-http", clean(bare.detail))

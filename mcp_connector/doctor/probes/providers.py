@@ -8,7 +8,11 @@ from ..exchange import Answer, Trouble
 from ..findings import Seen
 from ..target import parse
 from ..text import clean, place
+from .edge import REDIRECTS
+from .metadata import unlisted
 
+ABSENT = (0, 404, 405, 410, 502, 503, 504)
+"""Statuses of a place where nothing listens; 0 stands for silence."""
 QUIET = (Trouble.SILENT, Trouble.SPENT)
 
 
@@ -59,7 +63,8 @@ def with_metadata(issuer: Issuer) -> Iterator[Seen]:
     if behind_path and len(found) == 1 and not quiet:
         where = issuer.places[found[0]].request.url.shown
         yield Seen("issuer-place", f"metadata at {where} alone", values)
-    if "S256" not in texts(said.get("code_challenge_methods_supported")):
+    yield from unlisted(said, issuer.text)
+    if "S256" not in texts(methods := said.get("code_challenge_methods_supported", [])) and isinstance(methods, list):
         yield Seen("pkce", "S256 is not in code_challenge_methods_supported", values)
     if not said.get("registration_endpoint") and said.get("client_id_metadata_document_supported") is not True:
         yield Seen("registration-none", "neither dynamic registration nor client ID metadata documents", values)
@@ -88,17 +93,24 @@ def endpoints(issuer: Issuer) -> Iterator[Seen]:
     elif token and token.trouble not in (None, Trouble.FORBIDDEN, *QUIET):
         yield Seen("token-endpoint", str(token.trouble), values)
     authorize = issuer.answers.get("authorization_endpoint")
-    if authorize and authorize.trouble not in (Trouble.FORBIDDEN, *QUIET) and (authorize.status in (0, 404, 410)):
+    if authorize and authorize.trouble not in (Trouble.FORBIDDEN, *QUIET) and authorize.status in ABSENT:
         yield Seen("authorization-endpoint", str(authorize.status or authorize.trouble), values)
     closed = issuer.answers.get("registration_endpoint")
-    if closed and closed.said and (closed.status in (401, 403, 404, 405) or closed.status >= 500 or page(closed.body)):
-        yield Seen("registration-closed", f"{closed.status} for a registration without credentials", values)
+    if closed and closed.trouble not in (Trouble.FORBIDDEN, *QUIET) and shut(closed):
+        what = closed.status or str(closed.trouble)
+        yield Seen("registration-closed", f"{what} for a registration without credentials", values)
+
+
+def shut(answer: Answer) -> bool:
+    """Whether nobody can register here."""
+    known = answer.status in (401, 403, *ABSENT, *REDIRECTS) or answer.status >= 500
+    return known or page(answer.body)
 
 
 def an_error(answer: Answer) -> bool:
     """Whether an answer is an error of RFC 6749 §5.2."""
     try:
-        return 400 <= answer.status < 500 and "error" in an_object(answer.body)
+        return 400 <= answer.status < 500 and answer.status not in ABSENT and "error" in an_object(answer.body)
     except Unreadable:
         return False
 

@@ -7,14 +7,25 @@ from collections.abc import Iterator
 
 from ..documents import Unreadable, an_object
 from ..evidence import Evidence, refused, result
+from ..exchange import Answer
 from ..findings import Seen
 from ..text import clean
+from .edge import LIMITS, REDIRECTS
+from .transport import CREDENTIAL, versioned, words
 
 
 def own(heard: Evidence) -> Iterator[Seen]:
     """Whether the credential that was given is accepted."""
     answer = heard.heard("own")
-    if not heard.credential or not answer or not (refused(answer) or listing_refused(heard)):
+    if not heard.credential or not answer:
+        return
+    if not heard.inside and not refused(answer):
+        yield from unheard(heard, answer)
+        return
+    if heard.inside and not (heard.open or heard.closed):
+        status = heard.answers["bare"].status
+        yield Seen("auth-status", f"{status} without a credential, and a reply with one")
+    if not (refused(answer) or listing_refused(heard)):
         return
     late = not refused(answer)
     at = heard.answers["list"] if late else answer
@@ -23,6 +34,20 @@ def own(heard: Evidence) -> Iterator[Seen]:
     what = "tools/list" if late else "initialize"
     claims = said_in(heard.credential.bearer)
     yield Seen("token-refused" if claims or heard.oauth else "key-refused", f"{at.status}{told} at {what}{claims}")
+
+
+def unheard(heard: Evidence, answer: Answer) -> Iterator[Seen]:
+    """What a credential gets in place of a reply or a refusal."""
+    said = words(answer)
+    seen = f"{answer.status} {said}".strip() + " at initialize, with the credential"
+    if answer.status == 429:
+        yield Seen("limited", seen)
+    elif answer.status >= 500:
+        yield Seen("broken", seen)
+    elif answer.status < 500 and (CREDENTIAL.search(said) or answer.status in REDIRECTS):
+        yield Seen("key-refused", seen)
+    elif not versioned(heard):
+        yield Seen("initialize", seen)
 
 
 def listing_refused(heard: Evidence) -> bool:
@@ -58,3 +83,11 @@ def strangers(heard: Evidence) -> Iterator[Seen]:
         told = asked.headers.get("www-authenticate", "")
         if "invalid_token" in told and "invalid_token" not in bare.headers.get("www-authenticate", ""):
             yield Seen("token-query", "a token in the URL is read: it gets another answer than none")
+
+
+def expired(heard: Evidence) -> Iterator[Seen]:
+    """Whether a token that is not good gets the status for which clients renew it."""
+    answer, bare = heard.heard("garbage"), heard.heard("bare")
+    usual = (401, *LIMITS, bare.status if bare else 0)
+    if heard.oauth and not heard.open and answer and answer.status not in usual and result(answer) is None:
+        yield Seen("token-status", f"{answer.status} for a token that nobody issued")

@@ -1,19 +1,23 @@
 """Streamable HTTP: status, content type, sessions, and the stream that clients listen to."""
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from ..documents import DEPTH, Unreadable, depth, events, page, reply
+from ..documents import DEPTH, Object, Unreadable, depth, events, page, reply
 from ..evidence import Evidence, error, refused, result
 from ..exchange import Answer, Trouble
 from ..findings import Seen
 from ..protocol import METHOD_NOT_FOUND
 from ..text import clean
 
+INFO = {"name": str, "version": str, "title": str}
+CAPABILITIES = dict.fromkeys(("tools", "prompts", "resources", "logging", "completions", "experimental"), dict)
 SLOW, QUICK = 3.0, 1.0  # seconds
-CREDENTIAL = re.compile(r"unauthori[sz]ed|authenticat|forbidden|access denied|api.?key|credential|token", re.IGNORECASE)
+CREDENTIAL = re.compile(r"authori[sz]|authenticat|forbidden|access denied|api.?key|credential|token", re.IGNORECASE)
+JSON_STREAM = ("application/json", "text/event-stream")
 QUIET = (Trouble.SILENT, Trouble.SPENT)
-NEEDED = ("own", "list", "discover", "known path", "known challenge")
+NEEDED = ("again", "own", "initialized", "list", "discover", "known path", "known challenge")
 
 
 def stopped(heard: Evidence) -> Iterator[Seen]:
@@ -21,6 +25,10 @@ def stopped(heard: Evidence) -> Iterator[Seen]:
     bare = heard.answers["bare"]
     if bare.cut == "broken":
         yield Seen("broken-body", f"{bare.status} with a body that breaks off")
+        return
+    if bare.cut == "coding":
+        coding = clean(bare.headers["content-encoding"], 40)
+        yield Seen("broken-body", f"{bare.status} with content-encoding: {coding}, which nobody asked for")
         return
     if heard.open:
         yield from malformed(bare)
@@ -37,18 +45,17 @@ def stopped(heard: Evidence) -> Iterator[Seen]:
         yield Seen("deep", f"{bare.status} with brackets that nest more than {DEPTH} deep")
     elif listens(heard):
         yield Seen("sse-only", f"{bare.status} for POST, and GET opens the older SSE transport")
-    elif page(bare.body) or (bare.type == "text/html" and bare.body):
+    elif bare.status < 300 and (page(bare.body) or (bare.type == "text/html" and bare.body)):
         yield Seen("html", f"{bare.status} with an HTML page", {"url": heard.target.shown})
     elif bare.status in (404, 405, 410):
         yield Seen("not-found", f"{bare.status} for POST", {"url": heard.target.shown})
     elif bare.status == 406:
         yield Seen("not-acceptable", "406 for a client that takes JSON and streams")
     elif bare.status >= 500:
-        yield Seen("broken", f"{bare.status} {clean(bare.body[:100].decode('utf-8', 'replace'), 80)}".strip())
+        yield Seen("broken", f"{bare.status} {words(bare)}".strip())
     elif bare.status >= 300 or error(bare):
-        said = (error(bare) or {}).get("message", "")
-        probe = "auth-status" if bare.status != 401 and CREDENTIAL.search(str(said)) else "initialize"
-        yield Seen(probe, f"{bare.status} {clean(said, 100)}".strip())
+        said = words(bare)
+        yield Seen("auth-status" if CREDENTIAL.search(said) else "initialize", f"{bare.status} {said}".strip())
     else:
         try:
             reply(bare.body, bare.headers.get("content-type", ""))
@@ -58,6 +65,14 @@ def stopped(heard: Evidence) -> Iterator[Seen]:
         yield Seen("not-json", f"{bare.status} with {what}")
 
 
+def words(answer: Answer) -> str:
+    """What an answer says in place of a reply."""
+    if page(answer.body):
+        return "with an HTML page"
+    said = (error(answer) or {}).get("message")
+    return clean(said if isinstance(said, str) else answer.body[:300].decode("utf-8", "replace").strip(), 100)
+
+
 def answers_elsewhere(heard: Evidence) -> bool:
     """Whether the URL lacks its path: at the usual one, a server answers."""
     usual = heard.heard("usual path")
@@ -65,22 +80,45 @@ def answers_elsewhere(heard: Evidence) -> bool:
 
 
 def malformed(bare: Answer) -> Iterator[Seen]:
-    """A reply that only a patient client takes for one."""
-    said = reply(bare.body, bare.headers.get("content-type", ""))
-    if bare.type not in ("application/json", "text/event-stream"):
-        yield Seen("content-type", f"content-type: {clean(bare.type or 'none', 60)}")
-    elif said.get("jsonrpc") != "2.0":
-        yield Seen("json-rpc", 'a reply without "jsonrpc": "2.0"')
-    elif str(said.get("id")) != "1":
-        yield Seen("json-rpc", f"id {clean(said.get('id'), 40)} for the request with id 1")
-    elif missing := [name for name in ("protocolVersion", "capabilities", "serverInfo") if name not in said["result"]]:
+    """A reply to `initialize` that only a patient client takes for one."""
+    if seen := [*misframed(bare, "initialize")]:
+        yield from seen
+        return
+    said = result(bare) or {}
+    wrong = mistyped(said, {"capabilities": dict, "serverInfo": dict, "instructions": str})
+    if isinstance(info := said.get("serverInfo"), dict):
+        wrong += [f"serverInfo.{name}" for name in mistyped({"name": None, "version": None, **info}, INFO)]
+    if isinstance(able := said.get("capabilities"), dict):
+        wrong += [f"capabilities.{name}" for name in mistyped(able, CAPABILITIES)]
+    if missing := [name for name in ("protocolVersion", "capabilities", "serverInfo") if name not in said]:
         yield Seen("initialize-result", f"a result without {', '.join(missing)}")
+    elif wrong:
+        yield Seen("initialize-result", f"missing, or of another type: {', '.join(wrong)}")
+
+
+def misframed(answer: Answer, method: str) -> Iterator[Seen]:
+    """Whether clients take a result for the reply to what they asked, with the id 1."""
+    said = reply(answer.body, answer.headers.get("content-type", ""))
+    if answer.type not in JSON_STREAM:
+        yield Seen("content-type", f"content-type: {clean(answer.type or 'none', 60)} for {method}")
+    elif said.get("jsonrpc") != "2.0":
+        yield Seen("json-rpc", f'a reply to {method} without "jsonrpc": "2.0"')
+    elif "error" in said:
+        yield Seen("json-rpc", f"a reply to {method} with both result and error")
+    elif said.get("id") != 1:
+        id = clean(json.dumps(said.get("id")), 40)
+        yield Seen("json-rpc", f"id {id} in the reply to {method} with id 1")
+
+
+def mistyped(said: Object, kinds: Mapping[str, type]) -> list[str]:
+    """The members of another type, for which both official SDKs refuse the whole result; one of them for null, too."""
+    return [name for name, kind in kinds.items() if name in said and not isinstance(said[name], kind)]
 
 
 def initialized(heard: Evidence) -> Iterator[Seen]:
     """The notification that ends the handshake, which clients wait for."""
     answer = heard.heard("initialized")
-    if answer and not losses(heard) and answer.status >= 400 and answer.status != 429:
+    if answer and not losses(heard) and answer.status >= 400 and answer.status not in (429, 503):
         yield Seen("initialized", f"{answer.status} for notifications/initialized")
 
 
@@ -108,6 +146,14 @@ def losses(heard: Evidence) -> list[Answer]:
     return [answer for answer in heard.follow_ups if gone(answer)]
 
 
+def failing(heard: Evidence) -> Iterator[Seen]:
+    """Calls that some replicas answer and others do not."""
+    if late := [answer for answer in heard.follow_ups if answer.status >= 500 and answer.status != 503]:
+        yield Seen(
+            "calls-broken", f"{late[0].status} for {len(late)} of {len(heard.follow_ups)} calls after initialize"
+        )
+
+
 def gone(answer: Answer) -> bool:
     said = error(answer) or {}
     if answer.status in (400, 404):
@@ -131,16 +177,15 @@ def listening(heard: Evidence) -> Iterator[Seen]:
         beside = heard.heard("beside get")
         if beside:
             yield Seen("get-hangs", f"no answer to GET in {get.detail}, while POST is answered")
-    elif get.status == 401 and (heard.inside or heard.closed):
-        if "authorization" not in {name.lower() for name in get.request.headers}:
-            if heard.closed and not heard.lazy:
-                yield Seen("get-401", "401 for GET, before anybody signed in")
-        else:
-            yield Seen("get-401", "401 for GET, with the credential that POST accepts")
-    elif get.status == 400 and heard.inside:
-        yield Seen("get-400", "400 for GET")
-    elif get.status >= 500 and heard.inside:
+    elif not get.said or not heard.inside:
+        return  # 401 before anybody signed in is what the SDKs answer, too
+    elif get.status == 401 and heard.credential:
+        yield Seen("get-401", "401 for GET, with the credential that POST accepts")
+    elif get.status >= 500 and get.status != 503:  # which says that there is a limit
         yield Seen("get-broken", f"{get.status} for GET")
+    elif get.status in (400, 403) or (get.status < 400 and get.type != "text/event-stream"):
+        what = f" with {clean(get.type or 'no content type', 40)}" if get.status == 200 else ""
+        yield Seen("get-400", f"{get.status}{what} for GET")
 
 
 def buffered(heard: Evidence) -> Iterator[Seen]:
@@ -154,7 +199,8 @@ def buffered(heard: Evidence) -> Iterator[Seen]:
 
 def silent(heard: Evidence) -> Iterator[Seen]:
     """Requests that matter and got no answer: nothing is concluded from them."""
-    names = {"own": "initialize", "list": "tools/list", "discover": "server/discover"}
+    names = {"again": "initialize", "own": "initialize", "initialized": "notifications/initialized"}
+    names |= {"list": "tools/list", "discover": "server/discover"}
     asked = [(names.get(name, "metadata"), heard.answers[name]) for name in NEEDED if name in heard.answers]
     asked += [("calls after initialize", answer) for answer in heard.follow_ups]
     for issuer in heard.issuers:

@@ -6,6 +6,8 @@ from .. import protocol
 from ..evidence import Evidence, error, refused
 from ..findings import Seen
 from ..text import clean, controls
+from ..text import listed as row
+from .edge import LIMITS
 
 
 def handshakes(heard: Evidence) -> Iterator[Seen]:
@@ -21,7 +23,7 @@ def handshakes(heard: Evidence) -> Iterator[Seen]:
         return
     if heard.version not in protocol.EVERY:
         yield Seen("version-unknown", f"initialize agrees to {clean(heard.version, 40) or 'no version'}")
-    if discover and not modern and not refused(discover):
+    if discover and not modern and not refused(discover) and discover.status not in LIMITS:
         said = error(discover)
         if discover.status >= 500 or (said is None and discover.status != 405):
             yield Seen("version-breaks", f"server/discover answers {discover.status} without a JSON-RPC error")
@@ -45,3 +47,6 @@ def identity(heard: Evidence) -> Iterator[Seen]:
     texts = [*(info.values() if isinstance(info, dict) else []), said.get("instructions")]
     if any(controls(text) for text in texts):
         yield Seen("control-characters", "serverInfo or instructions with control characters")
+    shown = ("name", "title", "description")
+    if named := [str(tool.get("name")) for tool in heard.tools or [] if any(controls(tool.get(n)) for n in shown)]:
+        yield Seen("control-characters", f"names or descriptions with control characters: {row(named)}")
