@@ -1,7 +1,6 @@
 """Python types of the schemas of a document, and what they are for the contract with callers."""
 
 import itertools
-import math
 from collections.abc import Callable, Mapping
 from keyword import iskeyword
 from typing import Any, NamedTuple
@@ -257,6 +256,8 @@ def limited(kind: str, schema: Json, note: str = "") -> Typed:
     whole = kind != "float"
     for word, name in LIMITS[kind].items():
         value = number(schema.get(word), whole)
+        if value is not None and value < 0 and name.endswith("length"):
+            continue
         exclusive = schema.get(f"exclusive{word[0].upper()}{word[1:]}")
         step = 1 if name == "ge" else -1
         if value is not None and exclusive is True and whole:  # 3.0
@@ -270,7 +271,7 @@ def limited(kind: str, schema: Json, note: str = "") -> Typed:
 
 
 def number(value: Json, whole: bool) -> int | float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or abs(value) >= 2**53:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**53:  # nor no number
         return None
     if whole and value != int(value):
         return None

@@ -103,7 +103,7 @@ def test_the_server_is_put_together(found: dict[str, Any], url: str) -> None:
     [
         ({"type": "basic"}, "Basic BASE64_OF_USER:PASSWORD"),
         ({"type": "apiKey", "in": "header", "name": "X-Key"}, "UPSTREAM_AUTH_HEADER=X-Key"),
-        ({"type": "oauth2", "flow": "application", "tokenUrl": "https://x"}, "Bearer YOUR_TOKEN"),
+        ({"type": "oauth2", "flow": "application", "tokenUrl": "https://x"}, "UPSTREAM_TOKEN_URL=https://x"),
     ],
 )
 def test_what_the_api_asks_of_callers_is_said(project: Path, tmp_path: Path, scheme: dict[str, str], said: str) -> None:
