@@ -243,7 +243,7 @@ def literals(values: list[Json]) -> Typed:
         if len(values) > MAX_VALUES:
             return Typed("str", [], {"type": "str"}, f"One of {len(values)} values, such as {clean(values[0])[:40]}.")
         written = [literal(value) for value in values]
-    elif len(values) <= MAX_VALUES and all(isinstance(value, str | int) for value in values):
+    elif len(values) <= MAX_VALUES and all(isinstance(one, str | bool) or number(one, True) == one for one in values):
         written = [literal(value) if isinstance(value, str) else repr(value) for value in values]
     else:
         return Typed("Any", [], ANY)

@@ -217,6 +217,12 @@ def test_no_function_hides_what_its_module_uses(project: Path, tmp_path: Path) -
     assert names == {"list_", "dict_", "str_", "api_", "with_config_", "run_test", "model_fields"}
 
 
+def test_a_number_that_no_type_checker_takes_is_no_literal(project: Path, tmp_path: Path) -> None:
+    one, other = (parameter(name, schema={"enum": [value]}) for name, value in (("a", 10**30), ("b", 7)))
+    imported(project, tmp_path, document({"/pets": {"get": operation("listPets", one, other)}}))
+    assert "a: Any = None, b: Literal[7] | None = None" in importing.source(project)
+
+
 def test_modules_are_imported_in_the_order_of_the_linter(project: Path, tmp_path: Path) -> None:
     paths = {f"/{n}": {"get": operation(f"get{n}", tag=f"v{n}")} for n in (10, 9, 2)}
     imported(project, tmp_path, document(paths))
