@@ -243,7 +243,7 @@ def literals(values: list[Json]) -> Typed:
         if len(values) > MAX_VALUES:
             return Typed("str", [], {"type": "str"}, f"One of {len(values)} values, such as {clean(values[0])[:40]}.")
         written = [literal(value) for value in values]
-    elif len(values) <= MAX_VALUES and all(isinstance(one, str | bool) or number(one, True) == one for one in values):
+    elif len(values) <= MAX_VALUES and all(isinstance(one, str) or is_short(one) for one in values):
         written = [literal(value) if isinstance(value, str) else repr(value) for value in values]
     else:
         return Typed("Any", [], ANY)
@@ -268,6 +268,11 @@ def limited(kind: str, schema: Json, note: str = "") -> Typed:
         if value is not None:
             found[name] = value
     return Typed(kind, [f"{name}={value!r}" for name, value in found.items()], {"type": kind, **found}, note)
+
+
+def is_short(value: Json) -> bool:
+    """Whether it is a whole number that type checkers and JSON keep as it is, or true or false."""
+    return isinstance(value, int) and abs(value) < 2**53
 
 
 def number(value: Json, whole: bool) -> int | float | None:
