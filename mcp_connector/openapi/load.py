@@ -25,6 +25,10 @@ MOST_FILES = 200  # that a document refers to
 SECONDS = 60  # until a document is downloaded
 FILES = "x-files"  # where the other files stand in the document
 
+PARTS: dict[type, list[str]] = {
+    dict: ["info", "components", "definitions", "parameters", "securityDefinitions"],
+    list: ["servers", "security"],
+}
 HALVES = re.compile("[\ud800-\udfff]")  # of surrogate pairs; no file can hold one alone
 PLAIN = {"example", "examples", "enum", "default", "const"}  # data, where `$ref` is a word like others
 
@@ -59,8 +63,19 @@ def load(location: str, hosts: Collection[str] = ()) -> dict[str, Json]:
         raise Problem(f"{name} is not an OpenAPI document of version 3, nor Swagger 2.0: {found}.")
     if not isinstance(document.get("paths", {}), dict):
         raise Problem(f"{name} is not an OpenAPI document: its `paths` are not an object.")
+    whole(document)
     bundle(document, location if remote else str(Path(location).resolve()), hosts)
     return document
+
+
+def whole(document: dict[str, Json]) -> None:
+    """Leave out parts of the document that are of another type than they must be."""
+    if isinstance(inner := document.get("components"), dict):
+        document["components"] = {key: part for key, part in inner.items() if isinstance(part, dict)}
+    for kind, keys in PARTS.items():
+        for key in keys:
+            if not isinstance(document.get(key, kind()), kind):
+                del document[key]
 
 
 def is_url(location: str) -> bool:

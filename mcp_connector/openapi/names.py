@@ -8,6 +8,16 @@ from collections.abc import Container
 
 MAX_NAME = 64  # characters of a tool's name that every platform takes
 LINE = 92  # characters of a literal on a line of its own, with room for what stands around it
+USED = {
+    "api",
+    "bool",
+    "dict",
+    "float",
+    "int",
+    "list",
+    "str",
+    "with_config",
+}  # in modules of tools, so no function has such a name
 LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "œ": "oe", "Æ": "Ae", "Ø": "O", "Ł": "L"})
 
 
@@ -34,7 +44,9 @@ def function(operation_id: str, method: str, place: str) -> str:
     if not name:
         words = [snake(word) for word in re.findall(r"[^/{}]+", place)]
         name = identifier("_".join([method.lower(), *filter(None, words)]), "tool")
-    return f"run_{name}" if name.startswith("test_") else name  # pytest would take it for a test
+    if name in USED:
+        return f"{name}_"
+    return f"run_{name}" if f"{name}_".startswith("test_") else name  # pytest would take it for a test
 
 
 def unique(name: str, taken: Container[str], most: int = MAX_NAME) -> str:

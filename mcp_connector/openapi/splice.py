@@ -4,6 +4,7 @@ import ast
 import inspect
 import io
 import json
+import re
 import tokenize
 from collections.abc import Collection, Iterable, Mapping
 from hashlib import sha256
@@ -198,7 +199,7 @@ def registered(text: str, added: Iterable[str], removed: Collection[str]) -> str
     first, last = call.lineno - 1, call.end_lineno or call.lineno
     rest = lines[last - 1].encode()[call.end_col_offset :].decode()
     lines[first:last] = [shown + rest]
-    line = laid_out("from . import ", sorted(imported), "", "") + "\n" if imported else ""
+    line = laid_out("from . import ", sorted(imported, key=natural), "", "") + "\n" if imported else ""
     if own:
         lines[own[0].lineno - 1 : own[0].end_lineno] = [line] if line else []
     elif line:
@@ -207,6 +208,11 @@ def registered(text: str, added: Iterable[str], removed: Collection[str]) -> str
         )
         lines.insert(at, line)
     return "".join(lines)
+
+
+def natural(name: str) -> list[tuple[str, int]]:
+    """Names in the order of the linter, which has t9 before t10."""
+    return [(text, int(digits or 0)) for text, digits in re.findall(r"(\D*)(\d*)", name)]
 
 
 def laid_out(start: str, names: list[str], end: str, indent: str) -> str:

@@ -73,12 +73,15 @@ def server(document: Mapping[str, Json], location: str) -> str | None:
     every: Iterator[Json] = (one for one in document.get("servers") or () if isinstance(one, dict) and one.get("url"))
     found: Json = next(every, {"url": "/"})  # as OpenAPI has it
     url = str(found["url"])
-    for name, variable in (found.get("variables") or {}).items():
+    variables = found.get("variables")
+    for name, variable in variables.items() if isinstance(variables, dict) else ():
         if isinstance(variable, dict) and "default" in variable:
             url = url.replace(f"{{{name}}}", str(variable["default"]))
-    if not is_url(url) and is_url(location):
-        url = urljoin(location, url)
-    parts = urlsplit(url)
+    try:
+        url = urljoin(location, url) if is_url(location) and not is_url(url) else url
+        parts = urlsplit(url)
+    except ValueError:
+        return None
     fits = is_url(url) and parts.hostname and "{" not in url and "@" not in parts.netloc
     return shown(url.rstrip("/"), 200) if fits else None
 

@@ -1,7 +1,6 @@
 """Python types of the schemas of a document, and what they are for the contract with callers."""
 
 import itertools
-import math
 from collections.abc import Callable, Mapping
 from keyword import iskeyword
 from typing import Any, NamedTuple
@@ -244,7 +243,7 @@ def literals(values: list[Json]) -> Typed:
         if len(values) > MAX_VALUES:
             return Typed("str", [], {"type": "str"}, f"One of {len(values)} values, such as {clean(values[0])[:40]}.")
         written = [literal(value) for value in values]
-    elif len(values) <= MAX_VALUES and all(isinstance(value, str | int) for value in values):
+    elif len(values) <= MAX_VALUES and all(isinstance(one, str) or is_short(one) for one in values):
         written = [literal(value) if isinstance(value, str) else repr(value) for value in values]
     else:
         return Typed("Any", [], ANY)
@@ -257,6 +256,8 @@ def limited(kind: str, schema: Json, note: str = "") -> Typed:
     whole = kind != "float"
     for word, name in LIMITS[kind].items():
         value = number(schema.get(word), whole)
+        if value is not None and value < 0 and name.endswith("length"):
+            continue
         exclusive = schema.get(f"exclusive{word[0].upper()}{word[1:]}")
         step = 1 if name == "ge" else -1
         if value is not None and exclusive is True and whole:  # 3.0
@@ -269,8 +270,13 @@ def limited(kind: str, schema: Json, note: str = "") -> Typed:
     return Typed(kind, [f"{name}={value!r}" for name, value in found.items()], {"type": kind, **found}, note)
 
 
+def is_short(value: Json) -> bool:
+    """Whether it is a whole number that type checkers and JSON keep as it is, or true or false."""
+    return isinstance(value, int) and abs(value) < 2**53
+
+
 def number(value: Json, whole: bool) -> int | float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or abs(value) >= 2**53:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**53:  # nor no number
         return None
     if whole and value != int(value):
         return None

@@ -16,7 +16,7 @@ from .names import literal, prose, quoted, sentence
 from .resolve import Refused, Schemas, members
 from .resolve import names as required_of
 from .select import Operation
-from .swagger2 import FORM, MULTIPART
+from .swagger2 import FORM, MULTIPART, listed
 from .types import Shape, Typed, Types, told_of
 
 Json = Any
@@ -27,7 +27,9 @@ MAX_TOOL = 400
 MAX_WIRE = 200  # characters of a name that the API gives
 SAFE = {"GET", "HEAD", "OPTIONS"}
 REPEATABLE = {"PUT", "DELETE"}
-TAKEN = {"ctx", "api", "self", "cls", "model_config"}  # the last one means something else to pydantic
+# The last ones mean something else to pydantic.
+TAKEN = {"ctx", "api", "self", "cls", "model_config", "model_fields", "model_computed_fields"}
+TAKEN |= {"model_extra", "model_fields_set"}
 # Set by the connector itself, or by what carries the request.
 UNSENT = {
     *("accept", "content-type", "content-length", "authorization", "proxy-authorization", "cookie", "host"),
@@ -78,6 +80,13 @@ def tool(schemas: Schemas, types: Types, op: Operation, name: str) -> Tool:
     Raises:
         Refused: It cannot be one.
     """
+    try:
+        return made(schemas, types, op, name)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        raise Refused("a part of it is of a type that it must not be") from None
+
+
+def made(schemas: Schemas, types: Types, op: Operation, name: str) -> Tool:
     schemas.begin()
     types.words = [str(op.found.get(word)) for word in ("summary", "description", "deprecated")]
     check_place(op)
@@ -101,8 +110,8 @@ def tool(schemas: Schemas, types: Types, op: Operation, name: str) -> Tool:
 
 def check_place(op: Operation) -> None:
     rest = re.sub(r"{[^{}]+}", "", op.place)
-    if not op.place.startswith("/"):
-        raise Refused("its path does not begin with a slash")
+    if not op.place.startswith("/") or op.place.startswith("//"):
+        raise Refused("its path does not begin with one slash")
     if "{" in rest or "}" in rest:
         raise Refused("its path has a brace of no parameter")
     if "?" in op.place:
@@ -117,7 +126,7 @@ def check_server(schemas: Schemas, op: Operation) -> None:
 
     own, usual = urls(op.servers), urls(schemas.document.get("servers"))
     if own and usual and not own & usual:
-        raise Refused(f"it is on another server, {names.clean(min(own))[:80]}")
+        raise Refused(f"it is on another server, {names.clean(min(own))[:80] or '/'}")
 
 
 class Writer:
@@ -151,7 +160,7 @@ class Writer:
 
     def parameters(self, op: Operation) -> None:
         every: dict[tuple[str, str], Json] = {}
-        for given in [*op.shared, *(op.found.get("parameters") or [])]:
+        for given in [*op.shared, *listed(op.found.get("parameters"))]:
             one = self.schemas.pointed(given)
             if not isinstance(one, dict) or not isinstance(one.get("name"), str) or not isinstance(one.get("in"), str):
                 raise Refused("one of its parameters has no name or no place")
@@ -208,11 +217,11 @@ class Writer:
             return
         kind = preferred(content)
         if kind is None:
-            raise Refused(f"a body of {', '.join(names.clean(one) for one in content)[:80]}")
+            raise Refused(f"a body of {', '.join(names.clean(one) or 'no type' for one in content)[:80]}")
         media = content[kind] if isinstance(content[kind], dict) else {}
         plain = kind.partition(";")[0].strip().lower()
         if plain in {FORM, MULTIPART}:
-            self.fields(plain, media)
+            self.fields(plain, media, found.get("required") is True)
         else:
             self.json(plain, media.get("schema", {}), found)
 
@@ -233,11 +242,14 @@ class Writer:
         label = self.row("body", node, found.get("required") is True, found.get("description"), "body")
         self.call.body = [f"body={label}", *typed]
 
-    def fields(self, kind: str, media: Json) -> None:
-        """The fields of a form."""
+    def fields(self, kind: str, media: Json, must: bool) -> None:
+        """The fields of a form, which there `must` be; some documents have empty ones for what takes none."""
         whole = self.schemas.merged(media.get("schema", {}))
         encoding = media.get("encoding")
         properties = {key: one for key, one in members(whole).items() if not self.read_only(one)}
+        nothing = isinstance(whole.get("properties"), dict) and not {"oneOf", "anyOf"} & whole.keys()
+        if not properties and nothing and not must:
+            return
         if not properties:
             raise Refused(f"a body of {kind} without named fields")
         required = set(required_of(whole))

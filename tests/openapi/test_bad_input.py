@@ -155,6 +155,11 @@ def test_schemas_that_grow_without_end_are_refused_one_by_one(project: Path, tmp
         (operation("x", servers=[{"url": "https://evil.example"}]), "it is on another server, https://evil.example"),
         (operation("x", requestBody={"content": {"text/plain": {}}}), "a body of text/plain"),
         (operation("x", requestBody={"content": {"multipart/form-data": {}}}), "without named fields"),
+        (operation("x", requestBody={"content": {"": {}}}), "a body of no type"),
+        (operation("x", servers=[{"url": ""}]), "it is on another server, /"),
+        (operation("x", parameter("a", schema={"enum": [[]], "oneOf": 5})) | {"parameters": 5}, "list_pets"),
+        (operation("x", parameter("a", schema={"type": "string", "maxLength": 10**400})), "list_pets"),
+        (operation("x", parameter("a", schema={"type": "string", "minLength": -1})), "list_pets"),
     ],
 )
 def test_an_operation_that_cannot_be_a_tool_is_named_and_the_others_are_imported(
@@ -170,7 +175,8 @@ def test_an_operation_that_cannot_be_a_tool_is_named_and_the_others_are_imported
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        ("pets", "its path does not begin with a slash"),
+        ("pets", "its path does not begin with one slash"),
+        ("//evil.example/a", "its path does not begin with one slash"),
         ("/a/../b", "its path has a dot segment"),
         ("/a?b=c", "its path has a query"),
         ("/a/{b", "its path has a brace of no parameter"),
@@ -182,11 +188,63 @@ def test_a_path_that_is_none_is_refused(project: Path, tmp_path: Path, place: st
     assert f"refused  x: {said}" in done.said
 
 
+@pytest.mark.parametrize("part", [5, "x", [5], {"a": 5}])
+@pytest.mark.parametrize("name", ["info", "servers", "components", "security", "tags", "webhooks"])
+def test_a_part_of_another_type_is_left_out(project: Path, tmp_path: Path, name: str, part: Any) -> None:
+    found = {"openapi": "3.0.3", "paths": {"/pets": {"get": operation("listPets")}}, name: part}
+    if name == "components":
+        found[name] = {"securitySchemes": part, "schemas": part}
+    assert "list_pets" in imported(project, tmp_path, found).said
+
+
+@pytest.mark.parametrize("part", [5, "x", [5], {"a": 5}])
+@pytest.mark.parametrize("name", ["host", "basePath", "schemes", "definitions", "parameters", "securityDefinitions"])
+def test_a_part_of_swagger_of_another_type_is_left_out(project: Path, tmp_path: Path, name: str, part: Any) -> None:
+    found = {"swagger": "2.0", "paths": {"/pets": {"get": operation("listPets")}}, name: part}
+    assert "list_pets" in imported(project, tmp_path, found).said
+
+
+def test_a_server_that_is_no_address_is_not_offered(project: Path, tmp_path: Path) -> None:
+    done = imported(project, tmp_path, {**PETS, "servers": [{"url": "http://[::1", "variables": [5]}]})
+    assert "the document names no server" in done.said
+
+
+def test_no_function_hides_what_its_module_uses(project: Path, tmp_path: Path) -> None:
+    many = parameter("ids", schema={"type": "array", "items": TEXT})
+    words = ("list", "dict", "str", "api", "with_config", "test", "model_fields")
+    imported(project, tmp_path, document({f"/{word}": {"get": operation(word, many)} for word in words}))
+    names = {node.name for node in ast.parse(importing.source(project)).body if isinstance(node, ast.AsyncFunctionDef)}
+    assert names == {"list_", "dict_", "str_", "api_", "with_config_", "run_test", "model_fields"}
+
+
+def test_a_number_that_no_type_checker_takes_is_no_literal(project: Path, tmp_path: Path) -> None:
+    one, other = (parameter(name, schema={"enum": [value]}) for name, value in (("a", 10**30), ("b", 7)))
+    imported(project, tmp_path, document({"/pets": {"get": operation("listPets", one, other)}}))
+    assert "a: Any = None, b: Literal[7] | None = None" in importing.source(project)
+
+
+def test_modules_are_imported_in_the_order_of_the_linter(project: Path, tmp_path: Path) -> None:
+    paths = {f"/{n}": {"get": operation(f"get{n}", tag=f"v{n}")} for n in (10, 9, 2)}
+    imported(project, tmp_path, document(paths))
+    assert "from . import v2, v9, v10\n" in (importing.tools(project) / "__init__.py").read_text()
+
+
+def test_a_form_without_fields_is_no_body_unless_it_must_be(project: Path, tmp_path: Path) -> None:
+    empty = {"content": {"application/x-www-form-urlencoded": {"schema": {"type": "object", "properties": {}}}}}
+    paths = {
+        "/a": {"get": operation("getA", requestBody=empty)},
+        "/b": {"post": operation("postB", requestBody={**empty, "required": True})},
+    }
+    done = imported(project, tmp_path, document(paths))
+    assert 'api.request(ctx, "GET", "/a")' in importing.source(project)
+    assert "refused  postB: a body of" in done.said
+
+
 def test_ids_that_are_given_twice_are_told_apart(project: Path, tmp_path: Path) -> None:
     paths = {"/pets": {"get": operation("list"), "post": operation("list")}, "/cats": {"get": operation("list")}}
     done = imported(project, tmp_path, document(paths))
     assert "The id list is given twice, so POST /pets goes by its path." in done.errors
-    assert "list, post_pets, get_cats" in done.said
+    assert "list_, post_pets, get_cats" in done.said
     assert imported(project, tmp_path, document(paths)).code == 0
 
 

@@ -199,7 +199,12 @@ def calls(name: str, project: Path) -> tuple[list[Any], dict[str, Any]]:
     """Calls of each tool, and what they did."""
     tools = importing.called(project, [])["tools"]
     make = Maker(name)
-    asked = [(tool["name"], make(tool["inputSchema"], whole=turn > 0)) for tool in tools for turn in range(CALLS)]
+    taking = [(tool["name"], tool["inputSchema"]) for tool in tools]
+    asked = [
+        (name, make(schema, whole=turn > 0) if schema["properties"] else {})
+        for name, schema in taking
+        for turn in range(CALLS)
+    ]
     return asked, importing.called(project, asked)
 
 

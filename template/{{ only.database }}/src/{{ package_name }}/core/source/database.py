@@ -183,6 +183,9 @@ class Database:
         except (SQLAlchemyError, OSError) as error:
             failure = error
             raise refusals.sentence(error, self.seconds) from error
+        except (OverflowError, UnicodeError) as error:
+            failure = error
+            raise ToolError("A number or a text of this call is none that the database takes. Correct it.") from error
         finally:
             report.attempted(self.url.hostname, failure, time.perf_counter() - began)
 

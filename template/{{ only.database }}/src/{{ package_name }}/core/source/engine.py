@@ -17,7 +17,7 @@ from ..parts import NotReady
 APART = 5  # connections of one process, at most
 CONNECT = 5.0  # seconds to connect, or to wait for a free connection
 BYTES = 32  # of a binary value that are shown
-LONGEST_KEY = 1_000  # characters of a value that a cursor can hold
+LONGEST_KEY = 2_000  # characters of a value that a cursor can hold
 
 Row = Sequence[Any]
 
@@ -194,4 +194,5 @@ def tls(url: SplitResult, mode: str | None, authority: str) -> "ssl.SSLContext |
 
 
 def wrong(column: Column, given: object) -> ToolError:
-    return ToolError(f"{column.name} is of the type {column.type}, and {str(given)[:100]!r} is not such a value.")
+    type = column.type or "any"
+    return ToolError(f"{column.name} is of the type {type}, and {str(given)[:100]!r} is not such a value.")

@@ -67,7 +67,13 @@ def file(url: SplitResult) -> str:
 
 def tables(value: object) -> object:
     """`customers(id, name) orders sales.*` as entries; commas may stand between them."""
-    return tuple(listed(value)) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    entries = tuple(listed(value))
+    for turn, entry in enumerate(entries):
+        if entry[:2] in {other[:2] for other in entries[:turn]}:
+            raise ValueError(f"must name each table once; {entry.table} is there twice")
+    return entries
 
 
 def listed(text: str) -> Iterator[Listed]:
@@ -86,7 +92,7 @@ def listed(text: str) -> Iterator[Listed]:
 
 def columns_in(text: str) -> Iterator[str]:
     at = 0
-    while at < len(text):
+    while at < len(text) or not text:
         found = COLUMN.match(text, at)
         if not found:
             raise ValueError(

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 from mcp.server.mcpserver.exceptions import ToolError
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
-from sqlalchemy import ColumnElement, and_, case, false, or_, select
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, TypeAdapter
+from sqlalchemy import ColumnElement, and_, case, false, literal_column, or_, select
 
 from .database import Database
 from .engine import LONGEST_KEY, Column, Engine, Table
@@ -17,6 +17,7 @@ from .result import NOTE, cell, fitting
 FETCHED = 4 * 1024 * 1024  # characters of one page that may travel from the database
 MAX_CURSOR = 4_000  # characters
 LAST = TypeAdapter(list[str | int | float | None])
+COUNT = TypeAdapter(tuple[str, NonNegativeInt])
 
 
 def as_text(value: object) -> object:
@@ -87,7 +88,7 @@ async def search(
     mark = hashlib.sha256(
         json.dumps([name, order, descending, [f.model_dump() for f in filters]]).encode()
     ).hexdigest()[:12]
-    last = decode(cursor, mark, len(sort) if table.key else 1) if cursor else []
+    last = decode(cursor, mark, len(sort) if table.key else 0) if cursor else []
     if table.key and last:
         query = query.where(beyond(engine, sort, last))
     elif last:
@@ -111,6 +112,8 @@ def sorted_by(engine: Engine, table: Table, clause: Any, keys: Sequence[str], de
         if column.nullable:
             yield Sorted(case((clause.c[key].is_(None), 1), else_=0), None)
         yield Sorted(engine.ordered(clause.c[key], column), column, descending)
+    if any(table.columns[key].nullable for key in table.key):  # in SQLite alone, which then lets it be there twice
+        yield Sorted(literal_column("_rowid_"), Column("_rowid_", "INTEGER"), descending)
 
 
 def condition(engine: Engine, of: ColumnElement[Any], column: Column, filter: Filter) -> ColumnElement[bool]:
@@ -121,7 +124,7 @@ def condition(engine: Engine, of: ColumnElement[Any], column: Column, filter: Fi
             return of.is_not(None)
         case "in":
             given = filter.values or [filter.value]
-            return or_(*(of.op("=", is_comparison=True)(engine.value(column, one)) for one in given))
+            return of.in_([engine.value(column, one) for one in given])
         case "contains":
             return engine.text(of, column).icontains(filter.value, autoescape=True)
         case "starts":
@@ -154,10 +157,12 @@ def encode(mark: str, last: Sequence[Any]) -> str:
 
 
 def decode(cursor: str, mark: str, length: int) -> list[Any]:
+    """What the last row is sorted by: so many values, or how many rows there were, if they are none."""
     try:
-        first, *last = LAST.validate_json(base64.urlsafe_b64decode(cursor[:MAX_CURSOR]))
+        read: TypeAdapter[Any] = LAST if length else COUNT
+        values: list[Any] = list(read.validate_json(base64.urlsafe_b64decode(cursor[:MAX_CURSOR])))
     except ValueError:
         raise ToolError("This is not a cursor of a search. Leave it out to begin at the first page.") from None
-    if first != mark or len(last) != length:
+    if values[:1] != [mark] or len(values) != 1 + (length or 1):
         raise ToolError("This cursor is of another search. Send the same table, filters and order, or leave it out.")
-    return last
+    return values[1:]

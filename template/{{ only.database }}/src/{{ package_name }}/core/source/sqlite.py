@@ -15,20 +15,24 @@ from urllib.parse import SplitResult
 from uuid import uuid4
 
 from sqlalchemy import URL, ColumnElement, Text, case, cast, event, func, literal
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from ... import stand_in
-from .engine import APART, BYTES, CONNECT, LONGEST_KEY, Column, Engine, Table, rows, wrong
+from .engine import APART, BYTES, CONNECT, LONGEST_KEY, Column, Engine, Row, Table, rows, wrong
 from .fields import SAMPLE, file
 
 TABLES = """
-SELECT s.name, s.type = 'view', c.name, c.type, c."notnull" OR (c.pk AND upper(c.type) = 'INTEGER'), c.pk,
+SELECT s.name, s.type = 'view', c.name, c.type,
+  c."notnull" OR (c.pk AND upper(c.type) = 'INTEGER' AND sum(c.pk > 0) OVER (PARTITION BY s.name) = 1), c.pk,
   coalesce((SELECT f."table" || '.' || coalesce(f."to", '') FROM pragma_foreign_key_list(s.name) f
             WHERE f."from" = c.name LIMIT 1), '')
 FROM sqlite_schema s JOIN pragma_table_xinfo(s.name) c
 WHERE s.type IN ('table', 'view') AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND c.hidden <> 1
+  AND {which}
 ORDER BY s.name, c.cid
 """
+MADE = "(s.type = 'view' OR s.sql LIKE 'create virtual%')"
 ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_TRANSACTION}
 # Those that reach files, and those that make large values of nothing.
 # SQLAlchemy's `regexp` is Python's, which holds everything else up while it looks.
@@ -127,7 +131,7 @@ class SQLite(Engine):
         self.there = {name for (name,) in await rows(connection, names)} | SCHEMAS
         found: dict[str, Table] = {}
         keys: dict[str, list[tuple[int, str]]] = {}
-        for name, view, of, type, filled, place, references in await rows(connection, TABLES):
+        for name, view, of, type, filled, place, references in await described(connection):
             columns = {
                 **(found[name].columns if name in found else {}),
                 of: Column(of, type, not filled, "", references),
@@ -146,15 +150,16 @@ class SQLite(Engine):
         )
 
     def position(self, of: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        kind = func.typeof(of)
-        text = case((kind == "text", literal("t").concat(func.substr(of, 1, LONGEST_KEY))), else_=of)
-        return case((kind == "blob", literal("b").concat(func.substr(func.hex(of), 1, LONGEST_KEY))), else_=text)
+        # Byte for byte, because a text may hold what is not UTF-8, or NUL, at which it ends elsewhere.
+        bytes = func.substr(func.hex(of), 1, LONGEST_KEY)
+        return case(*((func.typeof(of) == kind, literal(kind[0]).concat(bytes)) for kind in ("text", "blob")), else_=of)
 
     def resumed(self, column: Column, given: Any) -> Any:
         if isinstance(given, int | float):
             return given
         try:
-            return bytes.fromhex(given[1:]) if given[:1] == "b" else str(given[1:])
+            found = literal(bytes.fromhex(given[1:]))
+            return found if given[:1] == "b" else cast(found, Text)
         except ValueError:
             raise wrong(column, given) from None
 
@@ -172,7 +177,8 @@ class SQLite(Engine):
             return int(text.lower() == "true")
         if not TYPED.search(column.type):
             try:
-                return float(text) if "." in text or "e" in text.lower() else int(text)
+                number = float(text) if "." in text or "e" in text.lower() else int(text)
+                return number if abs(number) < 2**63 else float(number)
             except ValueError:
                 return text
         return text  # SQLite compares it as a number where the column is declared as one
@@ -183,6 +189,32 @@ class SQLite(Engine):
             f"CASE typeof({quoted}) WHEN 'text' THEN substr({quoted}, 1, {most + 1})"
             f" WHEN 'blob' THEN substr({quoted}, 1, {BYTES + 1}) ELSE {quoted} END AS {quoted}"
         )
+
+
+async def described(connection: AsyncConnection) -> list[Row]:
+    """The columns of each table and view, but of no view of what is gone, and no table of a module that is not here."""
+
+    async def asked(which: str, *given: str) -> list[Row]:
+        return [tuple(row) for row in (await connection.exec_driver_sql(TABLES.format(which=which), given)).all()]
+
+    try:
+        return await asked("true")
+    except DBAPIError as error:
+        if not broken(error):
+            raise
+    found = await asked(f"NOT {MADE}")
+    for (name,) in await rows(connection, f"SELECT s.name FROM sqlite_schema s WHERE {MADE} ORDER BY s.name"):  # noqa: S608
+        try:
+            found += await asked("s.name = ?", name)
+        except DBAPIError as error:
+            if not broken(error):
+                raise
+    return found
+
+
+def broken(error: DBAPIError) -> bool:
+    """Whether SQLite refuses what a statement says, such as a view in it; neither the file nor the time is to blame."""
+    return getattr(error.orig, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR
 
 
 def raw(connection: Any) -> sqlite3.Connection:
