@@ -120,6 +120,9 @@ def test_the_next_commands_are_said(template: Path, tmp_path: Path) -> None:
         "",
         "  git add .",
         '  git commit -m "First version"',
+        "",
+        "docs/develop.md says how to call your API. Until then, one in memory",
+        "answers.",
     ]
 
 

@@ -185,7 +185,7 @@ class Database:
             raise refusals.sentence(error, self.seconds) from error
         except (OverflowError, UnicodeError) as error:
             failure = error
-            raise ToolError("A number or a text of this call is none that the database takes. Correct it.") from error
+            raise ToolError("The database does not take a number or a text of this call. Correct it.") from error
         finally:
             report.attempted(self.url.hostname, failure, time.perf_counter() - began)
 
