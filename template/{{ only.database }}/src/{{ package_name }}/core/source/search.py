@@ -157,7 +157,7 @@ def encode(mark: str, last: Sequence[Any]) -> str:
 
 
 def decode(cursor: str, mark: str, length: int) -> list[Any]:
-    """What the last row is sorted by: so many values, or how many rows there were, if they are none."""
+    """What the last row is sorted by: `length` values, or the number of rows before it if `length` is 0."""
     try:
         read: TypeAdapter[Any] = LAST if length else COUNT
         values: list[Any] = list(read.validate_json(base64.urlsafe_b64decode(cursor[:MAX_CURSOR])))
