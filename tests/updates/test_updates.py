@@ -45,7 +45,7 @@ def rendered(template: Path, shared: Path) -> Rendered:
 
 
 NAMES = ("auth_mode", "hosting", "source", "ci")
-FIRST, PREVIOUS = updating.VERSIONS[0], updating.previous()
+PREVIOUS = updating.previous()
 
 
 def combinations(version: str) -> list[Answers]:
@@ -80,7 +80,7 @@ def content(project: Path) -> dict[str, list[bytes]]:
     return {name: sorted(data.splitlines()) for name, data in files(project).items()}
 
 
-every_combination = pytest.mark.parametrize(("version", "answers"), cases(sample, FIRST, PREVIOUS))
+every_combination = pytest.mark.parametrize(("version", "answers"), cases(sample, PREVIOUS))
 
 
 @every_combination
