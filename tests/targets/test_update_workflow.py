@@ -1090,6 +1090,7 @@ def test_the_checks_of_an_updated_project_pass(connector: Connector, rendered: R
 # ------------------------------------------------------------------------------------------- beside Renovate
 
 VERSIONS = re.compile(r"uses: \S+@|image: |^FROM |_IMAGE=|==[0-9]|>=[0-9]|image = |image\(", re.MULTILINE)
+CDN = re.compile(r"cdnjs\.|jsdelivr\.|unpkg\.")  # all that Renovate reads in a page
 # Renovate's own schema, with where each of its managers looks.
 BUILTIN = importlib.resources.files("check_jsonschema") / "builtin_schemas/vendor/renovate.json"
 DEFINITIONS = json.loads(BUILTIN.read_text())["definitions"]
@@ -1119,7 +1120,8 @@ def unguarded(project: Path) -> set[str]:
     found = {name for name, text in texts.items() if VERSIONS.search(text)}
     for manager, its in patterns().items():
         if manager != "renovate-config" and (manager != "copier" or config.copier.enabled):
-            found |= {name for name in rendering.files(project) if any(matches(name, pattern) for pattern in its)}
+            seen = {name for name in rendering.files(project) if any(matches(name, pattern) for pattern in its)}
+            found |= {name for name in seen if manager != "html" or CDN.search(texts[name])}
     guarded = [name for rule in config.packageRules if not rule.enabled for name in rule.matchFileNames or []]
     if bounds(project) <= kept_bounds(config):
         guarded.append("pyproject.toml")
@@ -1152,6 +1154,14 @@ def test_renovate_leaves_alone_what_the_template_brings(rendered: Rendered, ci: 
     files = set(rendering.files(project))
     for pattern in renovate(project).packageRules[0].matchFileNames or ["none"]:
         assert [name for name in files if fnmatch(name, pattern)], pattern
+
+
+def test_a_page_that_loads_what_renovate_updates_is_found(rendered: Rendered, tmp_path: Path) -> None:
+    project = shutil.copytree(project_for(rendered, "github", "compose"), tmp_path / "project")
+    page = "src/acme_crm/core/edge/page.html"
+    with (project / page).open("a", encoding="utf-8") as text:
+        text.write('<script src="https://cdnjs.cloudflare.com/ajax/libs/any/1.0.0/any.js"></script>\n')
+    assert unguarded(project) == {page}
 
 
 @pytest.mark.parametrize(
