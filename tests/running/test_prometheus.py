@@ -77,8 +77,9 @@ def test_every_alert_is_tested_and_has_its_chapter(rendered: Rendered, answers: 
 def test_no_alert_is_about_what_the_connector_does_not_have(rendered: Rendered, answers: Answers) -> None:
     alerts = {rule.get("alert") for rule in prometheus.rules(rendered(answers))}
     assert ("IssuerUnreachable" in alerts) == answers["auth_mode"].startswith("oauth")
-    assert ("UpstreamFailing" in alerts) == (answers["source"] == "rest-api")
-    own = answers["source"] == "rest-api" and answers["auth_mode"] != "headers"
+    upstream = answers["source"] in ("rest-api", "openapi")
+    assert ("UpstreamFailing" in alerts) == upstream
+    own = upstream and answers["auth_mode"] != "headers"
     assert ("UpstreamRefusesCredential" in alerts) == own
 
 
@@ -243,10 +244,10 @@ def keyed(installed: Installed, api: tuple[Api, str], tmp_path_factory: pytest.T
         yield it
 
 
-def visit(watched: Watched, tool: str) -> None:
+def visit(watched: Watched, tool: str, argument: str) -> None:
     """What a connector gets on any day: good calls, calls that fail, callers without a credential, and strangers."""
     for _ in range(3):
-        watched.call(tool, text="Three little words")
+        watched.call(tool, timeout=30, **{argument: "Three little words"})
         watched.call(tool, nothing="of use")
         watched.post(Authorization="Bearer wrong")
         watched.post(Host="other.example")
@@ -254,13 +255,14 @@ def visit(watched: Watched, tool: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "source", "tool"), [("api-key", "rest-api", "search_records"), ("oauth", "blank", "count_words")]
+    ("mode", "source", "tool", "argument"),
+    [("api-key", "rest-api", "search_records", "query"), ("oauth", "blank", "count_words", "text")],
 )
 def test_every_panel_shows_something_and_every_alert_is_computed(
-    installed: Installed, tmp_path: Path, mode: str, source: str, tool: str
+    installed: Installed, tmp_path: Path, mode: str, source: str, tool: str, argument: str
 ) -> None:
     with watching(installed, tmp_path, answers_of(mode, source)) as found:
-        visit(found, tool)
+        visit(found, tool, argument)
         panels = prometheus.panels(found.project)
         until(lambda: not found.blank(panels))
         until(lambda: not found.unknown())
