@@ -180,3 +180,22 @@ def test_wrong_settings_end_the_start_and_an_outage_does_not(
 def test_a_file_that_is_not_a_database_ends_the_start(check: Check) -> None:
     assert "unable to open" in str(check(database_url="sqlite:////nowhere/shop.sqlite"))
     assert "not a database" in str(check(database_url=f"sqlite:///{__file__}"))
+
+
+@pytest.mark.parametrize("mode", ["ANSI", "ORACLE", "NO_BACKSLASH_ESCAPES"])
+@pytest.mark.parametrize(
+    ("database", "right", "words"), [("mysql", "SELECT", "passwords of all users"), ("a\nb", "INSERT", "it has INSERT")]
+)
+def test_neither_a_mode_of_mariadb_nor_a_name_hides_a_right(
+    mariadb: Server, check: Check, mode: str, database: str, right: str, words: str
+) -> None:
+    before = mariadb.run("SELECT @@global.sql_mode").strip()
+    mariadb.run(
+        f"CREATE USER one@'%' IDENTIFIED BY '{PASSWORD}'; GRANT SELECT (code) ON shop.chars TO one@'%';"
+        f"GRANT {right} ON `{database}`.* TO one@'%'; SET GLOBAL sql_mode = '{mode}'"
+    )
+    try:
+        assert words in (check(database_url=mariadb.url("one")) or "")
+    finally:
+        mariadb.run(f"SET GLOBAL sql_mode = '{before}'")
+        drop(mariadb, "one")

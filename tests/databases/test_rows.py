@@ -183,6 +183,71 @@ def test_each_type_can_be_sorted_by_and_found_by_what_is_shown(
                 assert {row["id"] for row in rows_found} == same, (type, value, rows_found)
 
 
+# ------------------------------------------------------------------------------------------------------- names
+
+# Tables of which each is a trap, in a database of their own, and what `search_rows` must find in each.
+ODD = {
+    "postgresql": (
+        """
+        CREATE SCHEMA sales; GRANT USAGE ON SCHEMA sales TO reader;
+        CREATE TABLE sales.deals (id int PRIMARY KEY, v text); INSERT INTO sales.deals VALUES (1, 'schema');
+        CREATE TABLE "sales.deals" (id int PRIMARY KEY, v text); INSERT INTO "sales.deals" VALUES (1, 'dot');
+        CREATE TABLE public.pg_settings (id int PRIMARY KEY, v text); INSERT INTO public.pg_settings VALUES (1, 'mine');
+        CREATE TABLE covered (id int, v text, PRIMARY KEY (id) INCLUDE (v));
+        INSERT INTO covered VALUES (1, 'a'), (2, NULL);
+        CREATE TABLE parent (id int PRIMARY KEY, v text); CREATE TABLE child () INHERITS (parent);
+        INSERT INTO parent VALUES (1, 'parent'); INSERT INTO child VALUES (1, 'child'), (2, 'child');
+        CREATE TABLE floats (id float8 PRIMARY KEY, v text);
+        INSERT INTO floats SELECT 1 + n * 2.3e-16, n FROM generate_series(1, 5) n ON CONFLICT DO NOTHING;
+        CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+        CREATE TABLE folded (id text COLLATE folded PRIMARY KEY, v text COLLATE folded);
+        INSERT INTO folded VALUES ('b', 'Ada'), ('A', 'ADA'), ('C', NULL);
+        GRANT SELECT ON ALL TABLES IN SCHEMA public, sales TO reader;
+        ALTER ROLE reader IN DATABASE odd SET search_path = '';
+        ALTER ROLE reader IN DATABASE odd SET extra_float_digits = -10;
+        """,
+        {"sales.deals": 1, '"sales.deals"': 1, "pg_settings": 1, "covered": 2, "parent": 3, "floats": 5, "folded": 3},
+    ),
+    "mariadb": (
+        f"""
+        CREATE TABLE Users (id int PRIMARY KEY, v text); INSERT INTO Users VALUES (1, 'upper');
+        CREATE TABLE users (id int PRIMARY KEY, v text, w text); INSERT INTO users VALUES (1, 'a', 'b'), (2, 'c', 'd');
+        CREATE TABLE cafe (id int PRIMARY KEY, v text); CREATE TABLE `café` (v int PRIMARY KEY);
+        INSERT INTO cafe VALUES (1, 'plain'); INSERT INTO `café` VALUES (1), (2);
+        SET sql_mode = ''; CREATE TABLE zero (id date PRIMARY KEY, v datetime);
+        INSERT INTO zero VALUES ('0000-00-00', '0000-00-00'), ('2026-01-00', '2026-00-00 10:00:00'),
+          ('2026-01-31', NULL);
+        CREATE USER odd@'%' IDENTIFIED BY '{PASSWORD}'; GRANT SELECT ON odd.* TO odd@'%';
+        """,
+        {"Users": 1, "users": 2, "cafe": 1, "café": 2, "zero": 3},
+    ),
+}
+
+
+@pytest.mark.parametrize("engine", ODD)
+def test_no_table_is_taken_for_another_and_no_row_is_lost(
+    request: pytest.FixtureRequest, engine: str, connect: Connect
+) -> None:
+    server: Server = request.getfixturevalue(engine)
+    sql, expected = ODD[engine]
+    server.run("CREATE DATABASE odd", {"postgresql": "shop", "mariadb": "mysql"}[engine])
+    server.run(sql, "odd")
+    user, tables = {"postgresql": ("reader", "public.* sales.*"), "mariadb": ("odd", "")}[engine]
+    with connect(server.url(user, "odd"), DATABASE_TABLES=tables) as connector:
+        for table, count in expected.items():
+            for order in ("", "v"):
+                rows = [row for page in pages(connector, table, limit=1, order=order) for row in page]
+                assert len({json.dumps(row) for row in rows}) == len(rows) == count, (table, order, rows)
+        if engine == "postgresql":
+            words = [{"column": "v", "operator": "contains", "value": "ad"}]
+            assert len(got(connector, "search_rows", table="folded", filters=words)["rows"]) == 2
+        else:
+            beyond = [{"column": "v", "operator": "<", "value": "0001-01-01T00:00:00+14:00"}]
+            refused, text = call(connector, "search_rows", table="zero", filters=beyond)
+            assert refused
+            assert text.startswith("v is of the type datetime")
+
+
 # ------------------------------------------------------------------------------------------------------- sizes
 
 

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from .core.edge.protocol import problem
 from .core.source.answer import LARGE, Unusable, json_of
-from .core.source.refusals import DOUBT, LATER, reason, sentence, wait
+from .core.source.refusals import DOUBT, LATER, reason, secrets, sentence, wait
 from .core.source.report import Path, attempted, trace_headers, upstream_crowded, upstream_failed, upstream_unusable
 from .settings import Settings
 
@@ -171,8 +171,7 @@ class Client:
                 return Answer(answer.status_code, answer.headers, content, str(request.url))
             if last or answer.status_code != 401 or not self._renews(credentials):
                 break
-        secrets = {word for value in credentials.values() for word in value.split() if len(word) > 3}
-        said = reason(answer.headers, content, secrets)
+        said = reason(answer.headers, content, secrets(credentials))
         raise UpstreamError(sentence(path, answer.status_code, answer.headers, said, repeatable))
 
     async def _current(self) -> Mapping[str, str]:

@@ -106,7 +106,8 @@ class Database:
             )
 
     def called(self, table: Table) -> str:
-        return table.name if table.schema == self.default else f"{table.schema}.{table.name}"
+        name = self.engine.quoted(table.name) if "." in table.name else table.name  # `a.b` is the table b of a
+        return name if table.schema == self.default else f"{table.schema}.{name}"
 
     async def why(self) -> str | None:
         """Why it cannot be used now, in a word, or None."""

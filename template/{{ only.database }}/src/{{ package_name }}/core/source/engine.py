@@ -50,10 +50,13 @@ class Table:
         chosen = {name: self.columns[name] for name in names}
         return replace(self, columns=chosen, key=self.key if chosen.keys() >= set(self.key) else (), whole=False)
 
-    def clause(self, schema: bool) -> TableClause:
-        """The same for SQLAlchemy. Each name is quoted, so that none is taken for a word of SQL."""
+    def clause(self) -> TableClause:
+        """The same for SQLAlchemy. Each name is quoted, so that none is taken for a word of SQL.
+
+        With its schema, so that no table of another one, such as PostgreSQL's own, is taken for it.
+        """
         columns: list[Any] = [column(quoted_name(name, True)) for name in self.columns]
-        return table(quoted_name(self.name, True), *columns, schema=quoted_name(self.schema, True) if schema else None)
+        return table(quoted_name(self.name, True), *columns, schema=quoted_name(self.schema, True))
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,10 @@
 import re
 import ssl
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Any
 from urllib.parse import SplitResult
 
@@ -14,23 +16,28 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from .engine import APART, BYTES, CONNECT, LONGEST_KEY, Column, Engine, Fault, Table, address, rows, wrong
 
 SYSTEM = "('information_schema', 'performance_schema', 'mysql', 'sys')"
+# Each is read for itself and joined by name in Python: the server takes `Users` for `users`, and `cafe` for `café`.
 TABLES = f"""
-SELECT t.table_schema, t.table_name, t.table_type <> 'BASE TABLE', t.table_comment, c.column_name, c.column_type,
-  c.is_nullable = 'YES', c.column_comment,
-  coalesce((SELECT concat(k.referenced_table_name, '.', k.referenced_column_name)
-            FROM information_schema.key_column_usage k
-            WHERE k.table_schema = t.table_schema AND k.table_name = t.table_name AND k.column_name = c.column_name
-              AND k.referenced_table_name IS NOT NULL LIMIT 1), ''),
-  coalesce((SELECT s.seq_in_index FROM information_schema.statistics s
-            WHERE s.table_schema = t.table_schema AND s.table_name = t.table_name AND s.column_name = c.column_name
-              AND s.index_name = 'PRIMARY'), 0)
-FROM information_schema.tables t JOIN information_schema.columns c
-  ON c.table_schema = t.table_schema AND c.table_name = t.table_name
-WHERE t.table_schema NOT IN {SYSTEM} AND find_in_set('select', c.privileges)
-ORDER BY t.table_schema, t.table_name, c.ordinal_position
+SELECT table_schema, table_name, table_type IN ('VIEW', 'SYSTEM VIEW'), table_comment
+FROM information_schema.tables WHERE table_schema NOT IN {SYSTEM}
+"""  # noqa: S608
+COLUMNS = f"""
+SELECT table_schema, table_name, column_name, column_type, is_nullable = 'YES', column_comment
+FROM information_schema.columns WHERE table_schema NOT IN {SYSTEM} AND find_in_set('select', privileges)
+ORDER BY table_schema, table_name, ordinal_position
+"""  # noqa: S608
+KEYS = f"""
+SELECT table_schema, table_name, column_name
+FROM information_schema.statistics WHERE table_schema NOT IN {SYSTEM} AND index_name = 'PRIMARY'
+ORDER BY seq_in_index
+"""  # noqa: S608
+REFERENCES = f"""
+SELECT table_schema, table_name, column_name, concat(referenced_table_name, '.', referenced_column_name)
+FROM information_schema.key_column_usage
+WHERE table_schema NOT IN {SYSTEM} AND referenced_table_name IS NOT NULL
 """  # noqa: S608
 WHOM = r"(?:`[^`]*`|'[^']*'|[^\s@]+)"
-GRANT = re.compile(rf"GRANT (?P<what>.+?) ON (?P<on>.+?) TO (?P<whom>{WHOM}(?:@{WHOM})?)(?P<rest>.*)")
+GRANT = re.compile(rf"GRANT (?P<what>.+?) ON (?P<on>.+?) TO (?P<whom>{WHOM}(?:@{WHOM})?)(?P<rest>.*)", re.DOTALL)
 READS = {"SELECT", "SHOW VIEW", "USAGE"}
 INTEGERS = {"tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"}
 DECIMALS = {"decimal", "numeric"}
@@ -40,6 +47,7 @@ BINARY = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"}
 TEXTS = {"char", "varchar", "tinytext", "text", "mediumtext", "longtext"}
 SHAPES = {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon"}
 NATIVE = {1, 2, 3, 5, 8, 9, 13}  # numbers of the protocol: whole numbers, DOUBLE and YEAR
+ZERO = re.compile(r"(0000-\d\d|\d{4}-00|\d{4}-\d\d(?=-00))-\d\d( \d\d:\d\d:\d\d(\.\d{1,6})?)?")  # no date in Python
 TIME = re.compile(r"-?\d{1,3}:\d\d(:\d\d(\.\d{1,6})?)?")
 
 
@@ -53,10 +61,10 @@ class MariaDB(Engine):
     name = "mariadb"
 
     def open(self, url: SplitResult, tls: ssl.SSLContext | None, seconds: int) -> AsyncEngine:
+        # No mode: some change where a text ends, and ANSI or ORACLE how SHOW GRANTS writes names.
         start = (
             f"SET SESSION max_statement_time={seconds}, lock_wait_timeout={seconds}, tx_read_only=1,"
-            " time_zone='+00:00',"
-            " sql_mode=REPLACE(REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', ''), 'ANSI_QUOTES', '')"
+            " time_zone='+00:00', sql_mode=''"
         )
         arguments: dict[str, Any] = {"connect_timeout": CONNECT, "local_infile": False, "init_command": start}
         if tls:
@@ -117,22 +125,18 @@ class MariaDB(Engine):
     async def tables(self, connection: AsyncConnection) -> tuple[str, list[Table]]:
         default = (await connection.exec_driver_sql("SELECT DATABASE()")).scalar_one()
         found: dict[tuple[str, str], Table] = {}
-        keys: dict[tuple[str, str], list[tuple[int, str]]] = {}
-        for schema, name, view, comment, of, type, nullable, said, references, place in await rows(
-            connection, TABLES.replace("%", "%%")
-        ):
-            at = schema, name
-            columns = {
-                **(found[at].columns if at in found else {}),
-                of: Column(of, type, bool(nullable), said, references),
-            }
-            found[at] = Table(schema, name, bool(view), "" if view else comment, columns)
-            if place:  # of a key that may be read in part only, the server shows nothing
-                keys.setdefault(at, []).append((place, of))
-        whole = {at: tuple(of for _, of in sorted(key)) for at, key in keys.items()}
-        return default, [
-            Table(t.schema, t.name, t.view, t.comment, t.columns, whole.get(at, ())) for at, t in found.items()
-        ]
+        keys: dict[tuple[str, str], list[str]] = {}
+        for schema, name, of in await rows(connection, KEYS):  # of one that may be read in part only, nothing is shown
+            keys.setdefault((schema, name), []).append(of)
+        references = {tuple(at): target for *at, target in await rows(connection, REFERENCES)}
+        for schema, name, view, comment in await rows(connection, TABLES):
+            key = tuple(keys.get((schema, name), ()))
+            found[schema, name] = Table(schema, name, bool(view), "" if view else comment, {}, key)
+        columns: dict[tuple[str, str], dict[str, Column]] = {}
+        for schema, name, of, type, nullable, said in await rows(connection, COLUMNS):
+            column = Column(of, type, bool(nullable), said, references.get((schema, name, of), ""))
+            columns.setdefault((schema, name), {})[of] = column
+        return default, [replace(found[at], columns=those) for at, those in columns.items() if at in found]
 
     def shown(self, of: ColumnElement[Any], column: Column, most: int) -> ColumnElement[Any]:
         if kind(column) in BINARY:
@@ -179,8 +183,10 @@ class MariaDB(Engine):
                 return int({"true": "1", "false": "0"}.get(text.lower(), text))
             if name in DECIMALS | FLOATS:
                 number = Decimal(text)
+                if not isfinite(float(number)):
+                    raise wrong(column, given)
                 return float(number) if name in FLOATS else number
-            if name in DATES:
+            if name in DATES and not ZERO.fullmatch(text):
                 moment = DATES[name].fromisoformat(text)
                 if isinstance(moment, datetime) and moment.tzinfo:
                     moment = moment.astimezone(UTC).replace(tzinfo=None)
@@ -189,7 +195,7 @@ class MariaDB(Engine):
                 raise wrong(column, given)
             if name in BINARY:
                 return bytes.fromhex(text.removeprefix("0x"))
-        except (ValueError, InvalidOperation):
+        except (ValueError, InvalidOperation, OverflowError):
             raise wrong(column, given) from None
         return str(given)
 

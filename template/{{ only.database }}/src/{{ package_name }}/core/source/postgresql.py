@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import SplitResult
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Double, NullPool, Text, bindparam, cast, func
+from sqlalchemy import ColumnElement, Double, NullPool, Text, bindparam, cast, collate, func
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import UserDefinedType
 
@@ -21,9 +21,10 @@ SELECT n.nspname, c.relname, c.relkind IN ('v', 'm'), coalesce(obj_description(c
   coalesce((SELECT f.confrelid::regclass::text || '.' || fa.attname
             FROM pg_constraint f JOIN pg_attribute fa ON fa.attrelid = f.confrelid AND fa.attnum = f.confkey[1]
             WHERE f.contype = 'f' AND f.conrelid = c.oid AND f.conkey = ARRAY[a.attnum] LIMIT 1), ''),
-  coalesce((SELECT array_position(i.indkey::int2[], a.attnum)
+  coalesce((SELECT array_position((i.indkey::int2[])[:i.indnkeyatts - 1], a.attnum)
             FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary), -1),
-  coalesce((SELECT i.indnatts FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary), 0)
+  CASE WHEN c.relhassubclass AND c.relkind = 'r' THEN 0  -- the key is not that of the tables that inherit from it
+    ELSE coalesce((SELECT i.indnkeyatts FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary), 0) END
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped AND NOT c.relispartition
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
@@ -92,13 +93,17 @@ class PostgreSQL(Engine):
         )
 
     async def begin(self, connection: AsyncConnection, seconds: int, of_agent: bool) -> Any:
-        # For this transaction alone, because of poolers. The last two keep the order of a table without a key.
+        # For this transaction alone, because of poolers.
         settings = {
             "statement_timeout": f"{seconds}s",
             "lock_timeout": f"{seconds}s",
             "idle_in_transaction_session_timeout": f"{2 * seconds + 5}s",
-            "synchronize_seqscans": "off",
+            "synchronize_seqscans": "off",  # with the next, this keeps the order of a table without a key
             "max_parallel_workers_per_gather": "0",
+            "extra_float_digits": "1",  # so that a cursor holds a value whole; with the next, so that all write alike
+            "bytea_output": "hex",
+            "datestyle": "ISO",
+            "intervalstyle": "postgres",
         }
         calls = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
         asked = f"SELECT pg_backend_pid(), extract(epoch FROM now())::text, {calls}"  # noqa: S608 - nothing from outside
@@ -199,7 +204,7 @@ class PostgreSQL(Engine):
         return func.left(cast(of, Text), LONGEST_KEY + 1)
 
     def text(self, of: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        return cast(of, Text)
+        return collate(cast(of, Text), "default")  # LIKE refuses a collation that is not deterministic
 
     def value(self, column: Column, given: Any) -> Any:
         if "\0" in str(given):

@@ -23,8 +23,8 @@ LATE_CODES = {"57014", "55P03", "25P03", 1969, 1317, 1205}
 DENIED = {"42501", 1142, 1143, 1044, 1370, 1227}
 WRITES = {"25006", "0A000", 1792, 1290}
 FULL = {"53300", "53400", "57P03", 1040, 1203, 1226}
-MISTAKEN = {"28P01", "28000", "3D000", 1044, 1045, 1049, 1698}  # the password, the role or the database's name
-LOST = {"57P01", "57P02", "28P01", "28000", "3D000", 1045, 1049, 2002, 2003, 2006, 2013, 1927, 1053}
+MISTAKEN = {"28P01", "28000", "3D000", 1044, 1045, 1049, 1698, 4151}  # the password, the role or the database's name
+LOST = {"57P01", "57P02", "28P01", "28000", "3D000", 1045, 1049, 4151, 2002, 2003, 2006, 2013, 1927, 1053}
 LOST_CLASSES = ("08", "58", "XX")
 
 
@@ -82,7 +82,7 @@ def sentence(error: SQLAlchemyError | OSError, seconds: int) -> ToolError:
     if kind(error) == "timeout":
         return ToolError(LATE.format(seconds=seconds))
     if not isinstance(error, DBAPIError):
-        return ToolError(f"The database refuses this: {str(error)[:MAX_REASON]}")
+        return ToolError(f"The database refuses this: {str(error).partition(chr(10))[0][:MAX_REASON]}")
     found, why = code(error), said(error)
     if found in DENIED or why.startswith(("not authorized", "access to ")) or "prohibited" in why:
         return ToolError(

@@ -72,9 +72,10 @@ async def search(
     for one in [*columns, *([order] if order else []), *(filter.column for filter in filters)]:
         if one not in there:
             raise ToolError(f"{name} has no column {one[:100]!r}. It has: {', '.join(list(there)[:100])}.")
-    clause = table.clause(table.schema != database.default)
+    clause = table.clause()
     chosen = list(dict.fromkeys(columns)) or list(there)
-    limit = max(1, min(limit, FETCHED // (most * len(chosen))))
+    most = min(most, FETCHED // len(chosen))
+    limit = min(limit, FETCHED // (most * len(chosen)))
     keys = [*([order] if order else []), *(key for key in table.key if key != order)]
     sort = list(sorted_by(engine, table, clause, keys, descending))
     query = select(

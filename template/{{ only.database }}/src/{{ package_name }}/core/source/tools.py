@@ -89,8 +89,8 @@ async def query(
     Name the columns you need, each with a name of its own: some tables refuse `*`.
     """
     db, inner = database(ctx), sql.strip().rstrip("; \n\t")
-    if not inner:
-        raise ToolError("The query is empty. Write one SELECT.")
+    if not inner or "\0" in inner:
+        raise ToolError("The query is empty, or has a null character. Write one SELECT.")
     inside = f"FROM (\n{inner}{END}) AS q"  # as a table inside of a SELECT, all but a query is an error
     engine = db.engine
     async with db.reading(of_agent=True) as connection:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 
 from ...client import Client, usable
@@ -96,7 +97,10 @@ async def request(
     payload: dict[str, Any] = {}
     if body is not None:
         sent["Content-Type"] = content_type
-        payload["content"] = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        try:
+            payload["content"] = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        except ValueError:
+            raise ToolError("The body has a number that JSON cannot have, such as NaN. Correct it.") from None
     elif form is not None:
         sent |= FORM
         payload["content"] = urlencode([pair for pairs in form for pair in pairs]).encode()

@@ -16,6 +16,8 @@ from .paging import next_link
 
 MAX_FILE = 256 * 1024  # bytes of a file that is handed over whole
 MAX_TEXT = 2_000  # characters of a text in a result that is cut
+MAX_KIND = 200  # characters of a media type
+CUT = "This is not all of the answer, which is too long. Ask for less, or for a part of it."
 NOTE = 100  # bytes of a note about what is left out, at most
 TEXTS = re.compile(r"text/.*|.*[/+](xml|yaml|javascript|x-www-form-urlencoded|x-ndjson)")
 IMAGES = {"image/png", "image/jpeg", "image/gif", "image/webp"}  # that models see
@@ -25,7 +27,7 @@ Content = TextContent | ImageContent | EmbeddedResource
 
 async def content(answer: Answer, most: int) -> list[Content]:
     """The answer in at most about so many bytes of text, and how to get the next page if there is one."""
-    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()[:MAX_KIND]
     if not answer.content.strip():
         return [TextContent(text=f"Done ({answer.status}).")]
     if not kind or kind.endswith(("/json", "+json")):
@@ -35,10 +37,10 @@ async def content(answer: Answer, most: int) -> list[Content]:
     else:
         return [binary(kind, answer.content)]
     large = len(answer.content) > LARGE
-    shown = await asyncio.to_thread(fit, value, most) if large else fit(value, most)
+    shown, note = await asyncio.to_thread(told, value, most) if large else told(value, most)
     following = next_page(answer.headers.get("link", ""))
     more = f"There is more: call again with {following}." if following else ""
-    return [TextContent(text=text) for text in (shown, more) if text]
+    return [TextContent(text=text) for text in (shown, note, more) if text]
 
 
 def binary(kind: str, content: bytes) -> Content:
@@ -60,6 +62,12 @@ def label(name: str) -> str:
     """The name of a parameter as Python writes it: `perPage` is `per_page`."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^0-9A-Za-z]+", "_", name).strip("_").lower()
     return f"{words}_" if keyword.iskeyword(words) else words
+
+
+def told(value: Any, most: int) -> tuple[str, str]:
+    """The value within so many bytes, and a sentence if that is not all of it."""
+    shown = fit(value, most)
+    return shown, CUT if "…" in shown and size(value) > most else ""
 
 
 def fit(value: Any, most: int) -> str:

@@ -1,5 +1,6 @@
 """Errors of the upstream API in words that tell an agent what to do next, with the API's own reason."""
 
+import base64
 import email.utils
 import math
 import operator
@@ -7,6 +8,7 @@ import re
 import time
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -162,10 +164,21 @@ def reason(headers: Mapping[str, str], content: bytes, secrets: Iterable[str] = 
     if not words:
         told = re.findall(r'error(?:_description)?="([^"]*)"', headers.get("www-authenticate", "")[:LONGEST])
         words = told[-1] if told else ""  # RFC 6750 §3: the description follows the code
-    for secret in secrets:
-        words = words.replace(secret, "(credential)")
+    for secret in sorted(secrets, key=len, reverse=True):
+        words = re.sub(re.escape(secret), "(credential)", words, flags=re.IGNORECASE)
     words = harmless(words[:LONGEST])
     return f': "{words}"' if words else ""
+
+
+def secrets(credentials: Mapping[str, str]) -> set[str]:
+    """What an error must not repeat: the words of each header, and the user and password of `Basic` (RFC 7617)."""
+    words = {word for value in credentials.values() for word in value.split()}
+    for value in credentials.values():
+        kind, _, written = value.partition(" ")
+        if kind.lower() == "basic":
+            with suppress(ValueError):
+                words |= set(base64.b64decode(written).decode(errors="replace").split(":", 1))
+    return {word for word in words if len(word) > 3}
 
 
 def said(value: Any, levels: int = 4) -> str:
