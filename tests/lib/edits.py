@@ -445,7 +445,9 @@ CONFLICTS = tomllib.loads(Path(__file__).with_name("conflicts.toml").read_text(e
 
 def edits_of(version: str) -> list[Edit]:
     """What owners change in connectors of a release."""
-    return EDITS_OF_1 if version.startswith("v1.") else EDITS
+    edits = EDITS_OF_1 if version.startswith("v1.") else EDITS
+    older = version.startswith(("v1.", "v2.0.", "v2.1."))
+    return [change for change in edits if not (older and change is list_it_in_a_catalogue)]
 
 
 def lost(version: str) -> set[str]:
