@@ -158,6 +158,12 @@ def error(answer: Answer) -> Object | None:
     return found if isinstance(found, dict) else None
 
 
+def message(answer: Answer) -> str:
+    """What an answer that is no reply says: its error's message, or else how its body begins."""
+    said = (error(answer) or {}).get("message")
+    return said if isinstance(said, str) else answer.body[:300].decode("utf-8", "replace").strip()
+
+
 def document(answer: Answer | None) -> Object | None:
     """The JSON object of a document that was found."""
     if answer is None or not answer.said or answer.status != 200:

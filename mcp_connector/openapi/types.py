@@ -15,6 +15,7 @@ DEPTH = 2  # classes inside of classes; deeper objects are dict[str, Any]
 MAX_VALUES = 60  # of an enumeration; a longer one is text
 MAX_TOLD = 100  # characters of the description of a member
 MAX_UNION = 4  # types that a value may have
+EXACT = 2**53  # whole numbers below it are the same in every JSON parser: RFC 8259, section 6
 FORMATS = {"date", "date-time", "email", "uri", "uuid", "ipv4", "ipv6", "duration", "time", "hostname", "byte"}
 LIMITS = {
     "str": {"minLength": "min_length", "maxLength": "max_length"},
@@ -272,11 +273,11 @@ def limited(kind: str, schema: Json, note: str = "") -> Typed:
 
 def is_short(value: Json) -> bool:
     """Whether it is a whole number that type checkers and JSON keep as it is, or true or false."""
-    return isinstance(value, int) and abs(value) < 2**53
+    return isinstance(value, int) and abs(value) < EXACT
 
 
 def number(value: Json, whole: bool) -> int | float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**53:  # nor no number
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < EXACT:  # nor no number
         return None
     if whole and value != int(value):
         return None

@@ -2,8 +2,6 @@
 
 import json
 import threading
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from typing import Any
@@ -12,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from ..lib.databases import Server
-from ..lib.serving import Running
+from ..lib.serving import Running, until
 from .calling import call, got
 from .conftest import Connect
 
@@ -52,13 +50,6 @@ def server(request: pytest.FixtureRequest) -> Server:
 
 def running(server: Server) -> int:
     return int(server.run(RUNNING[server.engine]))
-
-
-def until(met: Callable[[], bool], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("tool", ["query", "search_rows"])

@@ -6,9 +6,8 @@ No replica leaves for an outage that another could not heal, nobody is told that
 
 import signal
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -26,6 +25,7 @@ from ..lib.serving import (
     proxied_token,
     serving,
     state_store,
+    until,
     upstream,
 )
 
@@ -53,13 +53,6 @@ def bearer(token: str) -> dict[str, str]:
 
 def get(connector: Running, path: str) -> httpx2.Response:
     return httpx2.get(f"{connector.origin}{path}", trust_env=False, timeout=10)
-
-
-def until(met: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,6 +27,7 @@ from ..lib.serving import (
     issued_by,
     serving,
     state_store,
+    until,
 )
 
 pytestmark = [
@@ -207,13 +208,6 @@ class Watched:
 
 SELECTED = re.compile(r"([\w:]+)\{([^}]*)\}")
 LABEL = re.compile(r'(\w+)(?==~?")')
-
-
-def until(met: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 @contextmanager

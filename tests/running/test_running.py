@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,7 +25,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult
 
 from ..lib.rendering import Answers, Installed, recorded, run
-from ..lib.serving import Running, free_port, serving, started
+from ..lib.serving import Running, free_port, serving, started, until
 
 COOKIE = "a-cookie-of-the-system"
 ERAS = ["legacy", "2026-07-28"]
@@ -100,13 +100,6 @@ def call(connector: Running, tool: str, arguments: dict[str, Any] | None = None,
             return await client.call_tool(tool, arguments or {})
 
     return asyncio.run(calling())
-
-
-def until(met: Callable[[], bool], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def status(url: str) -> int:

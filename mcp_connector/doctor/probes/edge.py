@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from ..documents import page
-from ..evidence import Evidence, error
+from ..evidence import Evidence, message
 from ..exchange import Answer, Trouble
 from ..findings import Seen
 from ..text import clean, place
@@ -38,7 +38,7 @@ def stopped(heard: Evidence) -> Iterator[Seen]:
     elif bare.status == 429:
         yield Seen("limited", "429 for the first request")
     elif bare.status == 421 or (bare.status in (400, 403) and HOST.search(text)):
-        yield Seen("host", f"{bare.status} {clean(first_words(bare), 80)}", {"host": clean(heard.target.host)})
+        yield Seen("host", f"{bare.status} {clean(message(bare), 80)}", {"host": clean(heard.target.host)})
     elif bare.status == 400 and HTTPS.search(text):
         yield Seen("not-http", f"400 {clean(HTTPS.findall(text)[0], 80)}")
     elif bare.status == 400 and "no required ssl certificate" in text:
@@ -73,13 +73,7 @@ def marked(answer: Answer) -> str:
     for name in MARKS:
         if name in answer.headers:
             return f"{name}: {clean(answer.headers[name], 40)}"
-    return "an HTML page" if page(answer.body) else clean(first_words(answer), 40)
-
-
-def first_words(answer: Answer) -> str:
-    said = error(answer)
-    text = said.get("message") if said else None
-    return text if isinstance(text, str) else answer.body[:300].decode("utf-8", "replace").strip()
+    return "an HTML page" if page(answer.body) else clean(message(answer), 40)
 
 
 def agents(heard: Evidence) -> Iterator[Seen]:

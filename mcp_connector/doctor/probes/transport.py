@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ..documents import DEPTH, Object, Unreadable, depth, events, page, reply
-from ..evidence import Evidence, error, refused, result
+from ..evidence import Evidence, error, message, refused, result
 from ..exchange import Answer, Trouble
 from ..findings import Seen
 from ..protocol import METHOD_NOT_FOUND
@@ -69,8 +69,7 @@ def words(answer: Answer) -> str:
     """What an answer says in place of a reply."""
     if page(answer.body):
         return "with an HTML page"
-    said = (error(answer) or {}).get("message")
-    return clean(said if isinstance(said, str) else answer.body[:300].decode("utf-8", "replace").strip(), 100)
+    return clean(message(answer), 100)
 
 
 def answers_elsewhere(heard: Evidence) -> bool:
