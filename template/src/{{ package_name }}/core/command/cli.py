@@ -18,8 +18,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("--version", action="version", version=versions())
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("serve", help="serve in production").set_defaults(run=serve)
-    commands.add_parser("dev", help="serve on this machine, and replace missing settings").set_defaults(run=dev.develop)
+    serving = commands.add_parser("serve", help="serve in production", description=serve.__doc__)
+    serving.set_defaults(run=serve)
+    help = "serve on this machine, and replace missing settings"
+    commands.add_parser("dev", help=help, description=dev.develop.__doc__).set_defaults(run=dev.develop)
     mode.add_commands(commands)
     smoke.add_to(commands)
     fingerprint.add_to(commands)

@@ -21,11 +21,12 @@ class Salt(BaseSettings):
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    help = "print the fingerprint of a caller in the log; values are read from standard input, one a line"
-    commands.add_parser("fingerprint", help=help).set_defaults(run=show)
+    help = "print the fingerprint of a caller in the log"
+    commands.add_parser("fingerprint", help=help, description=show.__doc__).set_defaults(run=show)
 
 
 def show(_: argparse.Namespace) -> None:
+    """Print the fingerprint that stands for a caller in the log. Values are read from standard input, a line each."""
     try:
         salt = Salt().log_salt
     except ValidationError as error:

@@ -32,7 +32,8 @@ Row = tuple[str, str, str]
 
 def add_to(commands: Any) -> None:
     if "settings" not in commands.choices:  # an owner's command of this name stays
-        commands.add_parser("settings", help="check the settings, and list them").set_defaults(run=show)
+        help = "check the settings, and list them"
+        commands.add_parser("settings", help=help, description=show.__doc__).set_defaults(run=show)
 
 
 def show(_: argparse.Namespace) -> None:

@@ -32,11 +32,12 @@ Command = Callable[[Starlette, argparse.Namespace], Coroutine[Any, Any, int]]  #
 
 def add_to(commands: Any) -> None:
     if "tools" not in commands.choices:  # an owner's command of this name stays
-        parser = commands.add_parser("tools", help="list the tools as agents see them, with their sizes")
+        parser = commands.add_parser("tools", help="list the tools as agents see them", description=show.__doc__)
         parser.add_argument("--json", action="store_true", help="for programs")
         parser.set_defaults(run=partial(run, show), header=[])
     if "call" not in commands.choices:
-        parser = commands.add_parser("call", help="call a tool in this process, and replace missing settings")
+        help = "call a tool in this process, and replace missing settings"
+        parser = commands.add_parser("call", help=help, description=call.__doc__)
         parser.add_argument("tool", metavar="TOOL", help="its name, as `tools` lists it")
         example = """its arguments, such as '{"limit": 5}'"""
         parser.add_argument("arguments", metavar="JSON", nargs="?", default={}, type=json_object, help=example)
@@ -84,6 +85,7 @@ async def connected(app: Starlette, ask: ElicitationFnT | None = None) -> AsyncI
 
 
 async def show(app: Starlette, arguments: argparse.Namespace) -> int:
+    """List the tools as agents see them, their sizes, and what agent platforms would leave out or change."""
     async with connected(app) as agent:
         tools = (await agent.list_tools()).tools
     found = platforms.findings(tools)
@@ -132,6 +134,8 @@ def kind_of(schema: Mapping[str, Any]) -> str:
 
 
 async def call(app: Starlette, arguments: argparse.Namespace) -> int:
+    """Call a tool without authentication. Status: 0, it answered; 1, it failed; 2, there is no such tool."""
+
     async def ask(context: object, params: ElicitRequestParams) -> ElicitResult:
         print(f"The tool asks: {params.message}", file=sys.stderr)
         if arguments.answer is None:

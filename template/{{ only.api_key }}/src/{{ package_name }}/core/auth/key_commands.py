@@ -32,15 +32,17 @@ class Store(BaseSettings):
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `keys new`, `keys list` and `keys revoke`."""
-    parser = commands.add_parser("keys", help="make, list and revoke API keys")
+    about = "Make, list and revoke API keys: those of the file that API_KEYS_FILE names, or of API_KEYS."
+    parser = commands.add_parser("keys", help="make, list and revoke API keys", description=about)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    new = actions.add_parser("new", help="make a key; it is shown once")
+    new = actions.add_parser("new", help="make a key; it is shown once", description=new_key.__doc__)
     new.add_argument("--owner", type=owner, required=True, help="person or system that will hold it")
     new.add_argument("--scopes", type=scopes, default=scopes("read"), help="such as read,write (default: read)")
     new.add_argument("--expires", type=moment, help="such as 90d or 2027-12-31, in UTC (default: never)")
     new.set_defaults(run=command(new_key))
-    actions.add_parser("list", help="list the stored keys").set_defaults(run=command(list_keys))
-    revoke = actions.add_parser("revoke", help="end a key")
+    listing = actions.add_parser("list", help="list the stored keys", description=list_keys.__doc__)
+    listing.set_defaults(run=command(list_keys))
+    revoke = actions.add_parser("revoke", help="end a key", description=revoke_key.__doc__)
     revoke.add_argument("id", help="as `keys list` shows it")
     revoke.set_defaults(run=command(revoke_key))
 
@@ -66,6 +68,7 @@ def known_scopes() -> frozenset[str]:
 
 
 def new_key(arguments: argparse.Namespace, store: Store) -> None:
+    """Make a key, and print it once: what is stored cannot be turned back into the key."""
     known = known_scopes()
     if unknown := arguments.scopes - known:
         names, others = ", ".join(sorted(unknown)), ", ".join(sorted(known))
@@ -80,6 +83,7 @@ def new_key(arguments: argparse.Namespace, store: Store) -> None:
 
 
 def list_keys(_: argparse.Namespace, store: Store) -> None:
+    """List the stored keys with their owners, scopes and expiry."""
     keys = parse(store.api_keys) + (read(store.api_keys_file) if store.api_keys_file else [])
     for key in keys:
         until = f"{key.expires:%Y-%m-%d %H:%M} UTC" if key.expires else "never"
@@ -90,6 +94,7 @@ def list_keys(_: argparse.Namespace, store: Store) -> None:
 
 
 def revoke_key(arguments: argparse.Namespace, store: Store) -> None:
+    """Take a key out of those that are stored. Where these are a copy, the connector needs the new one."""
     if store.api_keys_file and arguments.id in {key.id for key in read(store.api_keys_file)}:
         change(store.api_keys_file, lambda entries: without(entries, arguments.id))
         print(f"Revoked {arguments.id} in {store.api_keys_file}. A connector that reads it sees it within seconds;")
