@@ -50,7 +50,7 @@ def once(target: Path, make: Callable[[], object]) -> Path:
     return target
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def compiled_once() -> Iterator[None]:
     with rendering.compiled_once():
         yield
@@ -79,7 +79,7 @@ def renders(template: Path, shared: Path) -> rendering.Rendered:
 
 
 @pytest.fixture(scope="session")
-def rendered(template: Path, compiled_once: None, shared: Path) -> rendering.Rendered:
+def rendered(template: Path, shared: Path) -> rendering.Rendered:
     """Gives the connector for these answers, rendered once for all workers. Tests must not change it."""
     return renders(template, shared)
 

@@ -6,6 +6,7 @@ be found, and texts that are good.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -150,6 +151,7 @@ def flowing(text: str) -> str:
     return re.sub(r"\n[ \t]*(?:#:?|//|\*|>|-#)?[ \t]*(?=\S)", " ", text)
 
 
+@cache  # connectors share most of their files
 def odd(text: str) -> list[str]:
     """Each place where a text has one of these phrases: the phrase, the place, and what to write."""
     whole = flowing(text)
@@ -210,6 +212,7 @@ def test_a_phrase_is_found_in_its_other_forms(name: str) -> None:
 # ----------------------------------------------------------------------------------------------------------- sentences
 
 
+@cache
 def sentences(markdown: str) -> list[str]:
     """The sentences of a document, without code, tables and headings; a colon does not end one."""
     text = re.sub(r"<!--.*?-->", "", markdown, flags=re.DOTALL)

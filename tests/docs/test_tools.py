@@ -9,6 +9,7 @@ import pytest
 
 from ..lib import rendering
 from ..lib.rendering import Answers, Rendered, recorded
+from ..render.test_rendered import WORKER
 from .test_docs import blocks
 from .test_readme import long_lines, long_sentences
 
@@ -53,14 +54,14 @@ def test_each_block_of_code_names_its_file(rendered: Rendered, answers: Answers)
 
 
 @pytest.mark.parametrize("answers", CHOSEN, ids=rendering.label)
-def test_its_tools_work_as_they_stand(rendered: Rendered, tmp_path: Path, answers: Answers) -> None:
+def test_its_tools_work_as_they_stand(rendered: Rendered, shared: Path, tmp_path: Path, answers: Answers) -> None:
     project = shutil.copytree(rendered(answers), tmp_path / "project")
     assert {"reading.py", "writing.py", "reporting.py", "__init__.py", "tests/test_writing.py"} <= set(written(project))
     (project / "tests/test_tools.py").unlink()  # of the tools that are no longer registered
     environment = rendering.environment(project, tmp_path / "site")
     checks = ["ruff check --no-cache .", "pytest -q -p no:cacheprovider tests/test_writing.py tests/test_platforms.py"]
     if answers in CHOSEN[:4]:  # the other modes show the same code
-        checks += ["ruff format --no-cache --check .", f"mypy --cache-dir={tmp_path / 'mypy'}"]
+        checks += ["ruff format --no-cache --check .", f"mypy --cache-dir={shared / f'mypy-{WORKER}'}"]
     for check in checks:
         done = rendering.run(project, environment, *check.split())
         assert done.returncode == 0, done.stdout + done.stderr

@@ -20,6 +20,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -93,7 +94,7 @@ def serving(
             chosen |= issued_by(idp, mode)
             issuer = idp.origin
         chosen |= settings
-        headers = credentials(project, env, chosen.get("API_KEYS_FILE"))
+        headers = first_credentials(project, env, chosen.get("API_KEYS_FILE"))
         if issuer and mode != "oauth-proxy":
             resource = f"{chosen['PUBLIC_URL']}/mcp"
             headers = {"Authorization": f"Bearer {access_token(issuer, resource)}"}
@@ -303,6 +304,25 @@ def credentials(project: Path, env: Mapping[str, str], keys: str | None, scopes:
         assert done.returncode == 0, done.stderr
         return {"Authorization": f"Bearer {done.stdout.splitlines()[1]}"}
     return {}
+
+
+FIRST_KEYS: dict[Path, tuple[dict[str, str], str]] = {}  # with their lines of a file of keys
+
+
+def first_credentials(project: Path, env: Mapping[str, str], keys: str | None) -> dict[str, str]:
+    """The same, of a key that this process made once for all: the command takes as long as the start of a connector."""
+    if not keys or recorded(project)["auth_mode"] != "api-key":
+        return credentials(project, env, keys)
+    if project not in FIRST_KEYS:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "keys.jsonl"
+            FIRST_KEYS[project] = credentials(project, env, str(file)), file.read_text()
+    headers, line = FIRST_KEYS[project]
+    with open(keys, "a+", opener=partial(os.open, mode=0o600)) as kept:
+        kept.seek(0)
+        if line not in kept.read():  # another replica put it there
+            kept.write(line)
+    return dict(headers)
 
 
 def look(url: str, **task: Any) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def slow(answers: rendering.Answers, check: str) -> bool:
 OF_README = ("api-key", "rest-api")
 # No file depends on such a source and on the auth mode: its tests run in these modes.
 INDEPENDENT = {
-    "blank": {"none", "api-key", "headers", "oauth"},
+    "blank": {"none", "oauth"},
     "database": {"none", "oauth-proxy"},
     "openapi": {"none", "oauth-proxy"},
 }

@@ -206,7 +206,7 @@ def test_serve_ends_with_one_sentence_while_any_login_could_write(
 
 
 @pytest.fixture(scope="module")
-def guided(compiled_once: None, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+def guided(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Gives the guide and the deploy file for a mode, a provider and a target, rendered without the rest."""
     source = tmp_path_factory.mktemp("template")
     shutil.copy(rendering.ROOT / "copier.yml", source)

@@ -21,9 +21,7 @@ COMBINATIONS: list[Answers] = [
 
 
 @pytest.mark.parametrize("answers", COMBINATIONS, ids=rendering.label)
-def test_it_equals_a_fresh_render_and_keeps_what_is_the_owner_s(
-    compiled_once: None, shared: Path, tmp_path: Path, answers: Answers
-) -> None:
+def test_it_equals_a_fresh_render_and_keeps_what_is_the_owner_s(shared: Path, tmp_path: Path, answers: Answers) -> None:
     template = updating.shared_history(shared)
     project = updating.copied(template, tmp_path / "project", answers, FROM)
     tool = project / "src/acme_crm/tools/ours.py"

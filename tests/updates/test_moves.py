@@ -54,9 +54,7 @@ EDITS: Mapping[tuple[str, str], list[tuple[str, str]]] = {
 
 @pytest.mark.updates
 @pytest.mark.parametrize(("version", "mode"), EDITS)
-def test_no_edit_in_a_file_that_moved_is_lost(
-    compiled_once: None, shared: Path, tmp_path: Path, version: str, mode: str
-) -> None:
+def test_no_edit_in_a_file_that_moved_is_lost(shared: Path, tmp_path: Path, version: str, mode: str) -> None:
     answers: Answers = {"auth_mode": mode, "hosting": "compose", "source": "rest-api", "ci": "none"}
     template = updating.shared_history(shared)
     project = updating.copied(template, tmp_path / "project", answers, version)

@@ -22,7 +22,7 @@ SEEDS = updating.SEEDS
 
 
 @pytest.fixture(scope="session")
-def template(_isolated: None, compiled_once: None, shared: Path) -> Path:
+def template(_isolated: None, shared: Path) -> Path:
     """The template with its releases, and the working tree as the next."""
     return updating.shared_history(shared)
 
