@@ -38,10 +38,10 @@ from ..lib import pipelines, probes, rendering
 from ..lib.browser import follow, form, query
 from ..lib.docker import Docker, Unavailable, daemon, made
 from ..lib.rendering import Answers, Installed, Rendered, recorded
-from ..lib.serving import free_port, serving
+from ..lib.serving import free_port, serving, until
 from ..oauth import test_oauth_proxy as oauth
 from ..pipelines import test_pipelines as first
-from ..running.test_running import ERAS, call, system, until
+from ..running.test_running import ERAS, call, system
 
 pytestmark = pytest.mark.image
 

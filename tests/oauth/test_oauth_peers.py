@@ -27,9 +27,8 @@ from pydantic import AnyUrl
 from ..lib.browser import challenge, log_in, query
 from ..lib.oauth import MODES, Pair, both, protected
 from ..lib.rendering import ROOT, Installed
-from ..lib.serving import CLIENT, DUVO, NODE, PEERS, Running, access_token, free_port, identity_provider, started
+from ..lib.serving import CLIENT, DUVO, NODE, PEERS, Running, access_token, free_port, identity_provider, started, until
 from ..running.test_peers import LEGACY, MODERN, TOOLS, Seen, Tool, every_client, node, seen_by_python
-from ..running.test_running import until
 
 pytestmark = pytest.mark.peers
 

@@ -28,8 +28,8 @@ from ..lib.serving import (
     issued_by,
     serving,
     state_store,
+    until,
 )
-from ..running.test_running import until
 
 PROXIED: Answers = {"auth_mode": "oauth-proxy", "hosting": "compose", "source": "blank", "ci": "none"}
 BACK = "http://127.0.0.1:53682/oauth/callback"

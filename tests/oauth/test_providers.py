@@ -15,10 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from ..lib.browser import query
 from ..lib.providers import GLEWLWYD, Provider, better_auth, glewlwyd
 from ..lib.rendering import Answers, Installed
-from ..lib.serving import DUVO, Running, free_port, serving, state_store
+from ..lib.serving import DUVO, Running, free_port, serving, state_store, until
 from ..render.test_identity import variables
 from ..running.test_peers import LEGACY, MODERN
-from ..running.test_running import until
 from .test_oauth_peers import (
     CHANGE,
     PAUSE,

@@ -14,8 +14,8 @@ import httpx2
 import pytest
 
 from ..lib.rendering import Installed, interpreter, recorded, run
-from ..lib.serving import Running, credentials, free_port, serving, state_store
-from .test_running import ERAS, LIST, POST, call, of, until
+from ..lib.serving import Running, credentials, free_port, serving, state_store, until
+from .test_running import ERAS, LIST, POST, call, of
 
 SEARCH = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "search_records", "arguments": {}}}
 HTTP = httpx2.Client(trust_env=False, timeout=30, limits=httpx2.Limits(max_keepalive_connections=0))

@@ -20,18 +20,29 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
 
 from ..conftest import once
+from ..docs.test_tools import written
 from ..lib import asking, rendering
 from ..lib.browser import challenge, log_in, query
-from ..lib.rendering import Installed, recorded, run
-from ..lib.serving import CLIENT, Running, free_port, identity_provider, issued_by, serving, state_store
-from .test_running import ERAS, RoundRobin, of, until
+from ..lib.rendering import Installed, Rendered, recorded, run
+from ..lib.serving import (
+    CLIENT,
+    Running,
+    free_port,
+    identity_provider,
+    issued_by,
+    serving,
+    state_store,
+    until,
+    upstream,
+)
+from .test_running import ERAS, RoundRobin, of
 
 pytestmark = pytest.mark.peers
 
 REFUSED = "Invalid or expired requestState"
 RECORD = {"record": "7"}
 DONE = {"result": "7: True, no longer needed"}
-ANSWERS: dict[str, bool | str] = {"sure": True, "reason": "no longer needed"}
+ANSWERS: dict[str, bool | str] = {"sure": True, "reason": "no longer needed", "agreed": True}
 OLD, NEW = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
 
 AskingTool = Callable[[str], tuple[Path, dict[str, str]]]  # the fixture `asking_tool`
@@ -73,13 +84,15 @@ class Deployment:
         with serving(self.project, self.env, command=command, **chosen) as running:
             yield running
 
-    def call(self, *replicas: Running, mode: str = ERAS[1]) -> CallToolResult | str:
+    def call(
+        self, *replicas: Running, mode: str = ERAS[1], tool: str = "delete", arguments: Mapping[str, Any] = RECORD
+    ) -> CallToolResult | str:
         """What comes of a whole call, whose requests go to these replicas in turn; or the error that ends it."""
 
         async def calling() -> CallToolResult | str:
             async with connected(self.url, *map(port, replicas), headers=self.callers[0], mode=mode) as client:
                 with suppressed() as error:
-                    result: CallToolResult = await client.call_tool("delete", RECORD)
+                    result: CallToolResult = await client.call_tool(tool, dict(arguments))
                     return result
                 return error[0]
 
@@ -237,6 +250,24 @@ def test_a_tool_that_asks_the_user_goes_on_at_another_replica_and_after_a_restar
             asked_again = connector.answer(asked, restarted)
             assert isinstance(asked_again, InputRequiredResult)
             assert content(connector.answer(asked_again, restarted)) == DONE
+
+
+def test_the_tool_that_asks_in_the_document_changes_at_another_replica_than_it_asked_at(
+    rendered: Rendered, tmp_path: Path
+) -> None:
+    project = shutil.copytree(rendered(of("api-key", "rest-api")), tmp_path / "project")
+    written(project)  # the files of docs/tools.md
+    env = rendering.environment(project, tmp_path / "site")
+    with upstream(project, env) as api, deployment((project, env), tmp_path) as connector:
+        connector.settings = {**connector.settings, "UPSTREAM_URL": api.origin}
+        with connector.replica(OLD) as one, connector.replica(OLD) as other, connector.replica(NEW) as stranger:
+            record = f"{api.origin}/records/2"
+            assert connector.call(one, stranger, tool="close_record", arguments={"id": "2"}) == REFUSED
+            assert httpx2.get(record, trust_env=False).json()["status"] == "open"
+            done = connector.call(one, other, tool="close_record", arguments={"id": "2"})
+            assert isinstance(done, CallToolResult)
+            assert "Done." in str(done.content)
+            assert httpx2.get(record, trust_env=False).json()["status"] == "closed"
 
 
 def test_a_key_is_replaced_without_the_loss_of_a_question(asking_tool: AskingTool, tmp_path: Path) -> None:

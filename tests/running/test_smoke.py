@@ -15,8 +15,7 @@ import pytest
 
 from ..lib import rendering
 from ..lib.rendering import Answers, Installed
-from ..lib.serving import Running, free_port, identity_provider, in_front, issued_by, serving, state_store
-from .test_running import until
+from ..lib.serving import Running, free_port, identity_provider, in_front, issued_by, serving, state_store, until
 
 HANDSHAKES = ["Protocol 2025-11-25", "Protocol 2026-07-28"]
 

@@ -7,10 +7,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from ..lib.serving import free_port
+from ..lib.serving import free_port, until
 from ..lib.unreliable import Manner, unreliable
 from ..programs.soak import GROWTH, MB, MORE, Fault, Outcome, Reading, grown, result_of, succeeds, unexplained
-from .test_running import until
 
 
 @contextmanager
