@@ -159,7 +159,7 @@ def error(answer: Answer) -> Object | None:
 
 
 def message(answer: Answer) -> str:
-    """What an answer that is no reply says: its error's message, or else how its body begins."""
+    """What an answer says in place of a reply: its error's message, or else how its body begins."""
     said = (error(answer) or {}).get("message")
     return said if isinstance(said, str) else answer.body[:300].decode("utf-8", "replace").strip()
 
