@@ -38,10 +38,9 @@ def next_release(repository: Path) -> None:
         questions.write(QUESTION)
     edits.replace(repository / "template/docs/operations.md.jinja", "## Check that it works", NAMED)
     settings = repository / "copier.yml"
-    allowed = "{% import 'hooks/answers.jinja' as answers %}"
-    allowed += "{{ answers.hosting('railway', auth_mode, headers_names, _copier_conf) }}"
-    edits.replace(settings, f'"{allowed}"', f'"{RETIRED}"')
-    edits.replace(repository / "hooks/answers.jinja", "questions = 'project_name ", "questions = 'team project_name ")
+    allowed = "{{ answers.hosting('railway', auth_mode, headers_names, _copier_conf) }}"
+    edits.replace(settings, allowed, RETIRED)
+    edits.replace(repository / "hooks/answers.jinja", "\n  project_name ", "\n  team project_name ")
     release(repository, NEXT)
 
 
