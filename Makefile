@@ -12,16 +12,20 @@ PYTEST = scratch=$$(sh tests/scratch.sh) && trap 'rm -rf "$$scratch"' EXIT INT T
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test peers targets pipelines updates image browser documents databases hundred bombs fuzz soak strangers bench first lint figures locks locks-check fresh tags picture page recording clean
+.PHONY: demo test peers targets pipelines updates image browser documents databases lint clean
+.PHONY: hundred bombs fuzz soak strangers bench first figures fresh
+.PHONY: locks locks-check tags picture page recording
 
 demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kinds of protocol version do.
 	@.venv/demo/bin/python -m tests.programs.demo
 
 test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders but those of the eight below, in under ten minutes.
-	$(PYTEST) -q -n 3 -m "not peers and not targets and not pipelines and not updates and not image and not browser and not documents and not databases"
+	$(PYTEST) -q -n 3 -m "not peers and not targets and not pipelines and not updates and not image \
+	  and not browser and not documents and not databases"
 
 peers: $(ENV) $(PEERS) ## OAuth clients, identity providers, Prometheus and suites of others with connectors, and replicas.
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { [ -x /usr/bin/glewlwyd ] && [ -x /usr/bin/prometheus ] && [ -x /usr/bin/jq ]; }; then \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	    ! { [ -x /usr/bin/glewlwyd ] && [ -x /usr/bin/prometheus ] && [ -x /usr/bin/jq ]; }; then \
 	  mkdir -p /etc/systemd/system && ln -sf /dev/null /etc/systemd/system/glewlwyd.service && \
 	  ln -sf /dev/null /etc/systemd/system/prometheus.service; apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends glewlwyd prometheus jq || true; \
@@ -38,7 +42,8 @@ updates: $(ENV) ## Connectors of each release, with the edits that owners make, 
 	$(PYTEST) -q -n 3 -m updates
 
 image: $(ENV) $(PEERS) ## The image, built and run by a Docker daemon of its own; skipped with the reason where none can start.
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { [ -x /usr/sbin/dockerd ] && [ -x /usr/bin/mmdebstrap ]; }; then \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	    ! { [ -x /usr/sbin/dockerd ] && [ -x /usr/bin/mmdebstrap ]; }; then \
 	  apt-get update -qq && apt-get install -qq --no-install-recommends docker.io mmdebstrap || true; \
 	fi
 	.venv/bin/pytest -q -rs -m image
@@ -50,9 +55,12 @@ documents: $(ENV) $(DOCUMENTS) ## Tools from OpenAPI documents of others, type c
 	$(PYTEST) -q -rs -n 2 -m documents
 
 databases: $(ENV) ## Connectors with servers of PostgreSQL and MariaDB; skipped with the reason where they are not installed.
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { ls /usr/lib/postgresql/*/bin/initdb && ls /usr/sbin/mariadbd; } >/dev/null 2>&1; then \
-	  mkdir -p /etc/postgresql-common/createcluster.d && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/none.conf; \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends postgresql mariadb-server-core mariadb-client-core || true; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	    ! { ls /usr/lib/postgresql/*/bin/initdb && ls /usr/sbin/mariadbd; } >/dev/null 2>&1; then \
+	  mkdir -p /etc/postgresql-common/createcluster.d && \
+	  echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/none.conf; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends \
+	    postgresql mariadb-server-core mariadb-client-core || true; \
 	fi # without a server of its own, which would listen at the usual port
 	$(PYTEST) -q -rs -m databases
 
@@ -81,13 +89,15 @@ bench: $(ENV) $(PEERS) ## Calls a second, instructions, starts and memory beside
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! [ -x /usr/bin/valgrind ]; then \
 	  apt-get update -qq && apt-get install -qq --no-install-recommends valgrind || true; \
 	fi
-	.venv/bin/python -m tests.programs.bench $(addprefix --only ,$(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(JSON),--json $(JSON)) $(if $(SVG),--svg $(SVG))
+	.venv/bin/python -m tests.programs.bench $(addprefix --only ,$(ONLY)) \
+	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(JSON),--json $(JSON)) $(if $(SVG),--svg $(SVG))
 
 first: $(ENV) $(PEERS) ## From an empty folder to a real row through Inspector, timed for each source. ONLY=SQLite for one; COLD=1 with empty caches.
 	.venv/bin/python -m tests.programs.first_row $(if $(ONLY),--only '$(ONLY)') $(if $(COLD),--cold)
 
 fuzz: $(ENV) ## Send connectors of every auth mode COUNT requests that no client should send; SEED repeats a run.
-	.venv/bin/python -m tests.programs.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+	.venv/bin/python -m tests.programs.fuzz \
+	  $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 soak: $(ENV) $(PEERS) ## Half an hour of calls by many clients, while all that a connector depends on fails. MINUTES=6 ONLY=api-key.
 	.venv/bin/python -m tests.programs.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only $(ONLY))
@@ -140,7 +150,8 @@ $(OTHERS)/.venv/.locked: requirements-documents.lock $(OTHERS)/airflow.lock | $(
 	$(UV) pip sync --quiet --require-hashes --python $(OTHERS)/.venv requirements-documents.lock
 	$(UV) pip install --quiet --no-deps --require-hashes --target $(OTHERS)/.venv/airflow -r $(OTHERS)/airflow.lock
 	if command -v apt-get >/dev/null; then \
-	  (cd $(OTHERS)/.venv && apt-get download -qq golang-github-docker-docker-dev && dpkg-deb -x golang-*.deb docker) || true; \
+	  (cd $(OTHERS)/.venv && apt-get download -qq golang-github-docker-docker-dev && \
+	    dpkg-deb -x golang-*.deb docker) || true; \
 	fi
 	touch $@
 

@@ -184,7 +184,8 @@ def from_yaml(text: str, size: int, name: str) -> Json:
         ("float", r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?", list("-+0123456789.")),
         ("merge", "<<", ["<"]),
     ):
-        plain.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"^(?:{pattern})$"), first)  # type: ignore[attr-defined]
+        whole = re.compile(f"^(?:{pattern})$")
+        plain.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", whole, first)  # type: ignore[attr-defined]
     try:
         return yaml.load(text, plain)
     except yaml.YAMLError as error:

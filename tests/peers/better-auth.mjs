@@ -1,6 +1,6 @@
-// Better Auth as an owner sets it up, with the two pages that are left to them: where people log in, and where they agree
-// to what a client may do. Anyone may log in as anyone. The plugin names versions of Better Auth's own packages that are
-// older than those of Better Auth: package.json overrides them.
+// Better Auth as an owner sets it up, with the two pages that are left to them: where people log in, and where they
+// agree to what a client may do. Anyone may log in as anyone. The plugin names versions of Better Auth's own packages
+// that are older than those of Better Auth: package.json overrides them.
 //
 // Its one argument is JSON:
 //   port       where it listens; the issuer is http://127.0.0.1:PORT/api/auth
@@ -43,7 +43,8 @@ const auth = betterAuth(options);
 /** What a page of the owner asks of Better Auth for whoever sent this request. */
 function ask(path, request, body) {
   const headers = { "content-type": "application/json", origin, cookie: request.headers.cookie ?? "" };
-  return auth.handler(new Request(`${origin}/api/auth${path}`, { method: "POST", headers, body: JSON.stringify(body) }));
+  const asked = { method: "POST", headers, body: JSON.stringify(body) };
+  return auth.handler(new Request(`${origin}/api/auth${path}`, asked));
 }
 
 const pages = {

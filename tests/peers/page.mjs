@@ -5,8 +5,8 @@
 //   at         where its host really is, such as 127.0.0.1:8000, or nothing
 //   scale      pixels of a picture for each of these
 //   spoil      HTML to add, for a planted error
-// It prints JSON: a view for each width and scheme, and what was requested on the way. A view says what axe found, whether
-// the page is wider than the window, and how many scripts and forms it has.
+// It prints JSON: a view for each width and scheme, and what was requested on the way. A view says what axe found,
+// whether the page is wider than the window, and how many scripts and forms it has.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

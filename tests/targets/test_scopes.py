@@ -61,8 +61,8 @@ def deployed(project: Path, target: str, scratch: Path) -> dict[str, str]:
 def in_place(value: str) -> str:
     """A value once the platform, or a command of docs/deploy.md, has put the host name in."""
     substituted = re.fullmatch(r"\{'Sub': '(.+)'\}", value)
-    url = r"https://(\$\{PublicHost\}|\$\{\{RAILWAY_PUBLIC_DOMAIN\}\}|acme-crm[\w.-]*|connector\.(example\.com|YOUR_DOMAIN))"
-    return re.sub(f"^{url}(?=/|$)", f"https://{HOST}", substituted[1] if substituted else value)
+    host = r"\$\{PublicHost\}|\$\{\{RAILWAY_PUBLIC_DOMAIN\}\}|acme-crm[\w.-]*|connector\.(example\.com|YOUR_DOMAIN)"
+    return re.sub(f"^https://({host})(?=/|$)", f"https://{HOST}", substituted[1] if substituted else value)
 
 
 # ------------------------------------------------------------------------------------- the connector, run with it

@@ -243,7 +243,8 @@ CURL = f"""#!{sys.executable}
 import json, os, sys
 token = sys.stdin.read()
 assert "update-token" not in " ".join(sys.argv)
-assert sys.argv[-1].startswith("https://gitlab.example.com/api/v4/projects/7/merge_requests?state=closed&source_branch={BRANCH}")
+requests = "https://gitlab.example.com/api/v4/projects/7/merge_requests"
+assert sys.argv[-1].startswith(requests + "?state=closed&source_branch={BRANCH}")
 if os.environ["API"] == "refused" or token != 'header = "PRIVATE-TOKEN: update-token"\\n':
     sys.exit("curl: (22) The requested URL returned error: 403")
 print(json.dumps([{{"title": title, "description": 'a "title"'}} for title in os.environ["CLOSED"].splitlines()]))
