@@ -27,10 +27,10 @@ every_package = pytest.mark.parametrize("answers", PACKAGES, ids=map(rendering.l
 MOST = {
     "none": (52, 6080),
     "headers": (54, 6150),
-    "api-key": (58, 6760),
-    "oauth": (65, 7300),
-    "oauth-introspection": (66, 7430),
-    "oauth-proxy": (70, 8360),
+    "api-key": (58, 6770),
+    "oauth": (65, 7310),
+    "oauth-introspection": (66, 7440),
+    "oauth-proxy": (70, 8370),
 }
 MORE = {"openapi": (3, 390), "database": (2, 630), "blank": (-9, -1220)}  # than with `rest-api`
 ENTRIES = 8
