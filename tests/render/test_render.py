@@ -205,7 +205,7 @@ def test_a_text_that_would_be_read_as_something_else_is_found(read: Callable[[st
 # ------------------------------------------------------------------------------------------------ the same each time
 
 
-@pytest.mark.parametrize("answers", MATRIX[::5])
+@pytest.mark.parametrize("answers", MATRIX[::7])  # each mode, source and pipeline
 def test_the_command_line_renders_the_same_bytes_elsewhere(
     template: Path, rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: rendering.Answers
 ) -> None:
