@@ -23,7 +23,7 @@ test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders
 	$(PYTEST) -q -n 3 -m "not peers and not targets and not pipelines and not updates and not image \
 	  and not browser and not documents and not databases"
 
-peers: $(ENV) $(PEERS) ## OAuth clients, identity providers, Prometheus and suites of others with connectors, and replicas.
+peers: $(ENV) $(PEERS) ## Connectors at work: their tests, documents and logins; clients, identity providers, suites of others, Prometheus.
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
 	    ! { [ -x /usr/bin/glewlwyd ] && [ -x /usr/bin/prometheus ] && [ -x /usr/bin/jq ]; }; then \
 	  mkdir -p /etc/systemd/system && ln -sf /dev/null /etc/systemd/system/glewlwyd.service && \

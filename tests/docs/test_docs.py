@@ -92,6 +92,7 @@ def test_the_copy_command_with_all_answers_renders_a_connector(template: Path, t
     assert (tmp_path / "my-connector/src/acme_crm/core/auth/keys.py").is_file()
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("around", ["nothing", "a repository"])
 def test_a_connector_runs_by_the_commands_said_after_the_copy(
     template: Path, elsewhere: Path, tmp_path: Path, around: str
@@ -129,6 +130,7 @@ def test_the_commands_said_after_the_copy_leave_a_repository_there_as_it_is(
     assert rendering.git("log", "--format=%s", cwd=tmp_path).splitlines() == ["First version", "mine"]
 
 
+@pytest.mark.peers
 def test_a_connector_runs_by_the_commands_of_its_readme(rendered: Rendered, elsewhere: Path, tmp_path: Path) -> None:
     project = shutil.copytree(rendered(FULL), tmp_path / "project")
     try_it, check, _ = blocks((project / "README.md").read_text())

@@ -53,6 +53,7 @@ def test_each_block_of_code_names_its_file(rendered: Rendered, answers: Answers)
     assert long_lines(re.sub(r"```.*?```", "", shown, flags=re.DOTALL)) + long_sentences(shown) == []
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("answers", CHOSEN, ids=rendering.label)
 def test_its_tools_work_as_they_stand(rendered: Rendered, shared: Path, tmp_path: Path, answers: Answers) -> None:
     project = shutil.copytree(rendered(answers), tmp_path / "project")

@@ -31,6 +31,8 @@ from ..lib.serving import (
     until,
 )
 
+pytestmark = pytest.mark.peers
+
 PROXIED: Answers = {"auth_mode": "oauth-proxy", "hosting": "compose", "source": "blank", "ci": "none"}
 BACK = "http://127.0.0.1:53682/oauth/callback"
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}

@@ -151,6 +151,7 @@ def test_the_new_target_has_its_pipeline(grown: Path, tmp_path: Path, ci: str) -
     assert "nomad job run" in text
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize(("mode", "source"), [("basic", "sql"), ("basic", "rest-api"), ("oauth", "sql")])
 def test_a_connector_with_new_choices_passes_its_own_checks(
     grown: Path, tmp_path: Path, mode: str, source: str

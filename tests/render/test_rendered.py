@@ -37,9 +37,8 @@ def judge(check: str, project: Path, environment: Mapping[str, str], shared: Pat
 
 
 def slow(answers: rendering.Answers, check: str) -> bool:
-    """Whether it is one of the longest, which `peers` runs: OAuth, but for its smallest connector."""
-    smallest = answers["auth_mode"] == "oauth" and answers["source"] == "blank"
-    return check == "pytest" and answers["auth_mode"].startswith("oauth") and not smallest
+    """Whether it is one of the longest, which `peers` runs: the tests of all but the smallest connectors."""
+    return check == "pytest" and answers["source"] != "blank"
 
 
 # Those whose tests `tests/docs/test_docs.py` runs, by the command of the connector's README.

@@ -17,6 +17,8 @@ from ..lib import rendering
 from ..lib.rendering import Answers, Installed
 from ..lib.serving import Running, free_port, identity_provider, in_front, issued_by, serving, state_store, until
 
+pytestmark = pytest.mark.peers
+
 HANDSHAKES = ["Protocol 2025-11-25", "Protocol 2026-07-28"]
 
 

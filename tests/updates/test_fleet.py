@@ -20,6 +20,8 @@ from ..lib import releasing, rendering
 from ..lib.releasing import GIVEN, LATER, NEXT, URL, record, start
 from ..lib.updating import COMMITS
 
+pytestmark = pytest.mark.updates
+
 HOOK = rendering.ROOT / "hooks/fleet.py"
 
 

@@ -15,6 +15,8 @@ from ..lib import releasing, rendering
 from ..lib.releasing import NEXT
 from ..lib.rendering import commit
 
+pytestmark = pytest.mark.updates
+
 TOOL = f"uvx --from git+{DOCUMENTED} mcp-connector"  # as is in test_tool.py
 HERE = f"env PYTHONPATH={rendering.ROOT} {sys.executable} -m mcp_connector"
 PAGE = (rendering.ROOT / "docs/teams.md").read_text()

@@ -10,6 +10,8 @@ from ..conftest import TAG
 from ..lib import rendering, updating
 from ..lib.rendering import recorded, release
 
+pytestmark = pytest.mark.updates
+
 NEXT = "v1000.1.0"
 GIVEN = {"project_name": "Acme CRM", "auth_mode": "none", "hosting": "compose", "source": "rest-api", "ci": "none"}
 DATA = [f"--data={name}={value}" for name, value in GIVEN.items()]

@@ -74,10 +74,10 @@ def sample(version: str) -> list[Answers]:
 
 
 def cases(chosen: Callable[[str], list[Answers]], *more: str) -> list[ParameterSet]:
-    """What is chosen of each release, and every pair of answers of these."""
+    """What is chosen of each release before the working tree, and every pair of answers of these."""
     return [
         pytest.param(version, answers, id=f"{version}-{rendering.label(answers)}")
-        for version in updating.VERSIONS
+        for version in updating.VERSIONS[: updating.VERSIONS.index(PREVIOUS) + 1]
         for answers in (pairs(version) if version in more else chosen(version))
     ]
 
