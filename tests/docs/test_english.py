@@ -164,12 +164,10 @@ def odd(text: str) -> list[str]:
 
 def read_by_people() -> Iterator[tuple[str, str]]:
     """Name and text of each file of this repository that somebody wrote, but this one."""
-    for name in rendering.git("ls-files", cwd=rendering.ROOT).splitlines():
+    for name, text in rendering.committed_texts().items():
         path = rendering.ROOT / name
-        if path.suffix in {".lock", ".png", ".svg"} or path.name == "package-lock.json" or path == Path(__file__):
-            continue
-        if path.is_file():
-            yield name, path.read_text(encoding="utf-8")
+        if path.suffix not in {".lock", ".svg"} and path.name != "package-lock.json" and path != Path(__file__):
+            yield name, text
 
 
 # ------------------------------------------------------------------------------------------------------------- phrases

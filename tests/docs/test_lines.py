@@ -30,17 +30,6 @@ class Exempt(NamedTuple):
 EXEMPT = [Exempt(**row) for row in tomllib.loads(TABLE.read_text(encoding="utf-8"))["row"]]
 
 
-def texts() -> dict[str, str]:
-    """Every committed file that is text, by its name."""
-    found = {}
-    for name in rendering.git("ls-files", "-z", cwd=rendering.ROOT).split("\0"):
-        if name and (rendering.ROOT / name).is_file():
-            data = (rendering.ROOT / name).read_bytes()
-            if b"\0" not in data:
-                found[name] = data.decode()
-    return found
-
-
 def computed(text: str) -> set[int]:
     """The numbers of lines, from 0, in which Jinja says more than a name, so that it can be broken there."""
     numbers: set[int] = set()
@@ -67,12 +56,12 @@ def long_lines(name: str, text: str, exempt: Sequence[Exempt] = ()) -> list[str]
 
 
 def test_no_line_is_too_long() -> None:
-    found = [line for name, text in texts().items() for line in long_lines(name, text, EXEMPT)]
+    found = [line for name, text in rendering.committed_texts().items() for line in long_lines(name, text, EXEMPT)]
     assert not found, "\n".join(found)
 
 
 def test_each_exemption_is_needed() -> None:
-    every = texts()
+    every = rendering.committed_texts()
     all_of_them = sum(len(long_lines(name, text)) for name, text in every.items())
     for row in EXEMPT:
         assert sum(len(long_lines(name, text, [row])) for name, text in every.items()) < all_of_them, row

@@ -9,7 +9,7 @@ import pytest
 
 from ..lib import rendering
 from ..lib.rendering import Answers, Rendered, recorded
-from ..render.test_rendered import WORKER
+from ..render.test_rendered import judge
 from .test_docs import blocks
 from .test_readme import long_lines, long_sentences
 
@@ -60,12 +60,13 @@ def test_its_tools_work_as_they_stand(rendered: Rendered, shared: Path, tmp_path
     assert {"reading.py", "writing.py", "reporting.py", "__init__.py", "tests/test_writing.py"} <= set(written(project))
     (project / "tests/test_tools.py").unlink()  # of the tools that are no longer registered
     environment = rendering.environment(project, tmp_path / "site")
-    checks = ["ruff check --no-cache .", "pytest -q -p no:cacheprovider tests/test_writing.py tests/test_platforms.py"]
+    checks = ["ruff check .", "pytest"]
     if answers in CHOSEN[:4]:  # the other modes show the same code
-        checks += ["ruff format --no-cache --check .", f"mypy --cache-dir={shared / f'mypy-{WORKER}'}"]
+        checks += ["ruff format --check .", "mypy"]
+    chosen = {"PYTEST_ADDOPTS": "tests/test_writing.py tests/test_platforms.py"}
     for check in checks:
-        done = rendering.run(project, environment, *check.split())
-        assert done.returncode == 0, done.stdout + done.stderr
+        accepted, said = judge(check, project, {**environment, **chosen}, shared)
+        assert accepted, said
     [commands] = blocks(text(project))
     for command in commands.splitlines():
         done = rendering.run(project, environment, *shlex.split(command.removeprefix("uv run ")))

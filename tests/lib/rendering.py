@@ -110,6 +110,15 @@ def copy_working_tree(target: Path, *parts: str) -> None:
             shutil.copy2(ROOT / name, target / name)
 
 
+def committed_texts() -> dict[str, str]:
+    """Every committed file of this repository that is text, by its name, as it stands."""
+    found = {}
+    for name in filter(None, git("ls-files", "-z", cwd=ROOT).split("\0")):
+        if (ROOT / name).is_file() and b"\0" not in (data := (ROOT / name).read_bytes()):
+            found[name] = data.decode()
+    return found
+
+
 def copier(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run copier's command line; never with --trust."""
     assert not {"--trust", "--UNSAFE"} & set(map(str, arguments))

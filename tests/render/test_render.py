@@ -37,23 +37,19 @@ DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECAS
 SEEDS = re.compile(r"/tools/|/upstream\.py$|/stand_in\.py$")
 
 
-@cache  # connectors share most of their files, and each is asked about many things
-def parsed(text: str) -> tuple[ast.AST, ...]:
-    """The nodes of a module, of which it is the first."""
-    return tuple(ast.walk(ast.parse(text)))
+parsed = cache(ast.parse)  # connectors share most of their files, and each is asked about many things
 
 
-def python_files(project: Path, folder: str = "src") -> dict[str, tuple[ast.AST, ...]]:
+@cache
+def walked(module: ast.Module) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(module))
+
+
+def python_files(project: Path, folder: str = "src") -> dict[str, ast.Module]:
     return {
         path.relative_to(project).as_posix(): parsed(path.read_text(encoding="utf-8"))
         for path in sorted((project / folder).rglob("*.py"))
     }
-
-
-def body(nodes: tuple[ast.AST, ...]) -> list[ast.stmt]:
-    module = nodes[0]
-    assert isinstance(module, ast.Module)
-    return module.body
 
 
 def text_files(project: Path) -> dict[str, str]:
@@ -297,13 +293,13 @@ def test_what_is_superfluous_or_missing_is_found(
 def nodes(project: Path, *folders: str) -> list[ast.AST]:
     """Every node of the code in these folders."""
     modules = itertools.chain.from_iterable(python_files(project, folder).values() for folder in folders)
-    return list(itertools.chain.from_iterable(modules))
+    return list(itertools.chain.from_iterable(map(walked, modules)))
 
 
 def settings(project: Path) -> set[str]:
     """Names of the fields of the class Settings."""
     module = python_files(project)[f"src/{package(project)}/settings.py"]
-    classes = [node for node in body(module) if isinstance(node, ast.ClassDef) and node.name == "Settings"]
+    classes = [node for node in module.body if isinstance(node, ast.ClassDef) and node.name == "Settings"]
     fields = [field.target for cls in classes for field in cls.body if isinstance(field, ast.AnnAssign)]
     return {field.id for field in fields if isinstance(field, ast.Name)}
 
@@ -328,7 +324,7 @@ def unused_names(project: Path) -> set[str]:
     defined: set[str] = set()
     used = set(re.findall(r"\w+", str(pyproject(project)["project"]["scripts"])))
     for path, module in python_files(project).items():
-        for statement in body(module):
+        for statement in module.body:
             if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 if not ("/tools/" in path and statement.decorator_list):  # a decorator makes it a tool
                     defined.add(statement.name)

@@ -18,6 +18,7 @@ from ..lib.updating import files
 pytestmark = pytest.mark.updates
 
 Released = Callable[[str, Answers], Path]
+Choice = Callable[[str], list[Answers]]  # of the answers that a release has
 SEEDS = updating.SEEDS
 
 
@@ -75,18 +76,18 @@ def sample(version: str) -> list[Answers]:
 
 
 def half(version: str) -> list[Answers]:
-    """Of a sample, each target with every other source; all of it for the previous release."""
+    """Of a sample, each target with every other source."""
     chosen, sources = sample(version), updating.offered(version, "source")
     targets = len(chosen) // len(sources)
-    return [answers for row, answers in enumerate(chosen) if version == PREVIOUS or (row + row // targets) % 2 == 0]
+    return [answers for row, answers in enumerate(chosen) if (row + row // targets) % 2 == 0]
 
 
-def cases(chosen: Callable[[str], list[Answers]], *more: str) -> list[ParameterSet]:
-    """What is chosen of each earlier release, and every pair of answers of these."""
+def cases(chosen: Choice, of_previous: Choice) -> list[ParameterSet]:
+    """What is chosen of each earlier release, and of the previous one."""
     return [
         pytest.param(version, answers, id=f"{version}-{rendering.label(answers)}")
         for version in EARLIER
-        for answers in (pairs(version) if version in more else chosen(version))
+        for answers in (of_previous if version == PREVIOUS else chosen)(version)
     ]
 
 
@@ -106,10 +107,7 @@ def test_half_of_a_sample_has_each_target_and_each_auth_mode() -> None:
         assert {answers[question] for answers in half(version)} == set(updating.offered(version, question))
 
 
-every_pair = pytest.mark.parametrize(("version", "answers"), cases(sample, PREVIOUS))
-
-
-@pytest.mark.parametrize(("version", "answers"), cases(half, PREVIOUS))
+@pytest.mark.parametrize(("version", "answers"), cases(half, pairs))
 def test_an_update_equals_a_fresh_render(
     released: Released, rendered: Rendered, tmp_path: Path, version: str, answers: Answers
 ) -> None:
@@ -120,7 +118,7 @@ def test_an_update_equals_a_fresh_render(
     assert files(project) == {**rendering.files(rendered(answers)), **owned}
 
 
-@pytest.mark.parametrize(("version", "answers"), cases(half))
+@pytest.mark.parametrize(("version", "answers"), cases(half, sample))
 def test_what_owners_change_is_kept_without_a_conflict(
     released: Released, rendered: Rendered, tmp_path: Path, version: str, answers: Answers
 ) -> None:
@@ -132,7 +130,7 @@ def test_what_owners_change_is_kept_without_a_conflict(
     assert content(project) == {**content(edited(rendered(answers), tmp_path / "fresh", version)), **owned}
 
 
-@pytest.mark.parametrize("answers", sample(PREVIOUS)[::2], ids=rendering.label)
+@pytest.mark.parametrize("answers", half(PREVIOUS), ids=rendering.label)
 def test_a_second_update_changes_nothing(released: Released, tmp_path: Path, answers: Answers) -> None:
     project = edited(released(PREVIOUS, answers), tmp_path / "project")
     rendering.commit(project, "ours")
@@ -142,7 +140,7 @@ def test_a_second_update_changes_nothing(released: Released, tmp_path: Path, ans
     assert rendering.git("status", "--porcelain", cwd=project) == ""
 
 
-@every_pair
+@pytest.mark.parametrize(("version", "answers"), cases(sample, pairs))
 def test_what_owners_change_and_what_a_release_changes_are_never_the_same_lines(
     released: Released, rendered: Rendered, tmp_path: Path, version: str, answers: Answers
 ) -> None:

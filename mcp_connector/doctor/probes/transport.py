@@ -66,7 +66,7 @@ def stopped(heard: Evidence) -> Iterator[Seen]:
 
 
 def words(answer: Answer) -> str:
-    """What an answer says in place of a reply."""
+    """What `message` says, for a sentence: short, and of a page no more than that it is one."""
     if page(answer.body):
         return "with an HTML page"
     return clean(message(answer), 100)
