@@ -20,7 +20,6 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -318,7 +317,7 @@ def first_credentials(project: Path, env: Mapping[str, str], keys: str | None) -
             file = Path(folder) / "keys.jsonl"
             FIRST_KEYS[project] = credentials(project, env, str(file)), file.read_text()
     headers, line = FIRST_KEYS[project]
-    with open(keys, "a+", opener=partial(os.open, mode=0o600)) as kept:
+    with open(keys, "a+") as kept:  # for all to read, as the command leaves it: an image's user is another
         kept.seek(0)
         if line not in kept.read():  # another replica put it there
             kept.write(line)

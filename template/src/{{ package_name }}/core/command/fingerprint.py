@@ -26,7 +26,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def show(_: argparse.Namespace) -> None:
-    """Print the fingerprint that stands for a caller in the log. Values are read from standard input, a line each."""
+    """Print the fingerprint that stands for a caller in the log. It reads values, a line each, and needs LOG_SALT."""
     try:
         salt = Salt().log_salt
     except ValidationError as error:

@@ -94,7 +94,7 @@ def list_keys(_: argparse.Namespace, store: Store) -> None:
 
 
 def revoke_key(arguments: argparse.Namespace, store: Store) -> None:
-    """Take a key out of those that are stored. Where these are a copy, the connector needs the new one."""
+    """Take a key out of those that are stored. A connector with a copy of the file needs the new file."""
     if store.api_keys_file and arguments.id in {key.id for key in read(store.api_keys_file)}:
         change(store.api_keys_file, lambda entries: without(entries, arguments.id))
         print(f"Revoked {arguments.id} in {store.api_keys_file}. A connector that reads it sees it within seconds;")
