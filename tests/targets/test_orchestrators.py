@@ -9,8 +9,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ class Deployed:
 # --------------------------------------------------------------------------------------------------------- kubernetes
 
 
+@cache
 def overlays(project: Path) -> dict[str, list[dict[str, Any]]]:
     """The objects that each overlay makes; kubectl refuses what Kustomize does not know."""
     objects = {}
@@ -65,18 +67,22 @@ def overlays(project: Path) -> dict[str, list[dict[str, Any]]]:
     return objects
 
 
-def accepted_by_kubernetes(project: Path, scratch: Path) -> None:
-    for overlay, objects in overlays(project).items():
-        known = [item for item in objects if not item["apiVersion"].startswith("gateway.")]
-        for item in objects:
-            if item not in known:
-                ROUTING[item["kind"]].model_validate(item)
-        file = scratch / f"{overlay}.yaml"
-        file.write_text(yaml.safe_dump_all(known))
-        done = run("kubernetes-validate", "--strict", str(file), cwd=project)
-        said = done.stdout + done.stderr
-        assert done.returncode == 0, said
-        assert said.count(" passed for resource ") == len(known), said  # it only warns of kinds that it does not know
+def accepted_by_kubernetes(projects: Sequence[Path], scratch: Path) -> None:
+    files: list[Path] = []
+    number = 0
+    for project in projects:
+        for overlay, objects in overlays(project).items():
+            known = [item for item in objects if not item["apiVersion"].startswith("gateway.")]
+            for item in objects:
+                if item not in known:
+                    ROUTING[item["kind"]].model_validate(item)
+            files.append(scratch / f"{len(files)}-{overlay}.yaml")
+            files[-1].write_text(yaml.safe_dump_all(known))
+            number += len(known)
+    done = run("kubernetes-validate", "--strict", *map(str, files), cwd=scratch)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert said.count(" passed for resource ") == number, said  # it only warns of kinds that it does not know
 
 
 def one(objects: list[dict[str, Any]], kind: str, name: str = "connector") -> dict[str, Any]:
@@ -119,8 +125,9 @@ def stack(project: Path) -> dict[str, Any]:
     return template
 
 
-def accepted_by_aws(project: Path, scratch: Path) -> None:
-    done = run("cfn-lint", "--include-checks", "I", "--", "cloudformation.yaml", cwd=project)
+def accepted_by_aws(projects: Sequence[Path], scratch: Path) -> None:
+    templates = [str(project / "cloudformation.yaml") for project in projects]
+    done = run("cfn-lint", "--include-checks", "I", "--", *templates, cwd=scratch)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -161,8 +168,9 @@ def container_app(project: Path) -> dict[str, Any]:
     return app
 
 
-def accepted_by_azure(project: Path, scratch: Path) -> None:
-    assert list(container_apps.faults(container_app(project))) == []
+def accepted_by_azure(projects: Sequence[Path], scratch: Path) -> None:
+    for project in projects:
+        assert list(container_apps.faults(container_app(project))) == []
 
 
 def read_azure(project: Path) -> Deployed:
@@ -195,7 +203,8 @@ def read_azure(project: Path) -> Deployed:
 
 # ------------------------------------------------------------------------------------------------- what all must have
 
-ACCEPTED: dict[str, Callable[[Path, Path], None]] = {
+# Of all projects at once: most of the time of such a program is its start.
+ACCEPTED: dict[str, Callable[[Sequence[Path], Path], None]] = {
     "kubernetes": accepted_by_kubernetes,
     "aws-ecs": accepted_by_aws,
     "azure-container-apps": accepted_by_azure,
@@ -343,11 +352,12 @@ ESPECIALLY: dict[str, Callable[[Path], None]] = {
 }
 
 
-def check(project: Path, target: str, scratch: Path) -> None:
-    ACCEPTED[target](project, scratch)
-    check_variables(project, target)
-    check_running(project, target)
-    ESPECIALLY[target](project)
+def check(target: str, scratch: Path, *projects: Path) -> None:
+    for project in projects:
+        check_variables(project, target)
+        check_running(project, target)
+        ESPECIALLY[target](project)
+    ACCEPTED[target](projects, scratch)
 
 
 # ------------------------------------------------------------------------------------------------------------- tests
@@ -374,8 +384,7 @@ def test_each_home_that_names_this_checker_has_a_reader() -> None:
 
 @pytest.mark.parametrize("target", FILES)
 def test_every_rendered_file_is_accepted_and_complete(rendered: Rendered, target: str, tmp_path: Path) -> None:
-    for project in projects(rendered, target):
-        check(project, target, tmp_path)
+    check(target, tmp_path, *projects(rendered, target))
 
 
 # Target, file, what stands there, and what must be refused in its place.
@@ -395,8 +404,8 @@ def test_a_planted_error_is_rejected(
     text = path.read_text()
     assert right in text
     path.write_text(text.replace(right, wrong, 1))
-    with pytest.raises((AssertionError, KeyError, ValueError, ValidationError)):
-        check(project, target, tmp_path)
+    with pytest.raises((AssertionError, KeyError, TypeError, ValueError, ValidationError)):
+        check(target, tmp_path, project)
 
 
 def test_keys_are_mounted_as_a_folder_so_that_a_revoked_one_ends_at_once(rendered: Rendered) -> None:
@@ -444,7 +453,7 @@ def test_the_lines_for_a_secret_that_may_be_missing_fit_azure(rendered: Rendered
             assert text.count(place) == 1
             text = text.replace(place, lines + place)
         file.write_text(text)
-        check(project, "azure-container-apps", tmp_path)
+        check("azure-container-apps", tmp_path, project)
         assert read_azure(project).variables["REQUEST_STATE_KEYS"] == SECRET
 
 
