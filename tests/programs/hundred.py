@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..lib import rendering, rooms, updating
 from ..lib.rendering import Answers
-from ..updates.test_updates import own_tests
+from ..updates.test_at_work import own_tests
 
 NOW, NEXT = "v1000.0.0", "v1000.1.0"
 COMBINATIONS, ROUNDS = 20, 5

@@ -17,7 +17,7 @@ from ..lib.rendering import git
 
 pytestmark = pytest.mark.updates
 
-POINTS = 10
+POINTS = 6
 # Loaded by the interpreter that runs Copier: counts what it does to the project, and ends it without warning.
 SITE = """
 import atexit, os, signal, sys

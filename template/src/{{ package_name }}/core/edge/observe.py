@@ -202,6 +202,8 @@ async def observe_message(ctx: ServerRequestContext[Any, Any], call_next: CallNe
         raise
     if isinstance(result, dict):
         failed, kind = result.get("isError") is True, result.get("resultType")
+        if agreed := text(result.get("protocolVersion")):  # of `initialize`, whose own request has none yet
+            record["protocol"] = agreed
     else:
         failed, kind = getattr(result, "is_error", False) is True, getattr(result, "result_type", None)
     if failed:

@@ -56,8 +56,10 @@ def command(action: Callable[[argparse.Namespace, Store], None]) -> Callable[[ar
             store = Store()
             where = str(store.api_keys_file or where)
             action(arguments, store)
+        except FileNotFoundError:
+            sys.exit(f"There is no file {where}. `keys new` makes it, with the first key.")
         except (OSError, ValueError) as error:
-            sys.exit(f"The keys of {where} cannot be used: {error}")
+            sys.exit(f"The keys of {where} cannot be used: {getattr(error, 'strerror', None) or error}")
 
     return run
 
