@@ -9,6 +9,8 @@ OTHERS = tests/openapi/documents
 DOCUMENTS = $(OTHERS)/node_modules/.package-lock.json $(OTHERS)/.venv/.locked
 # Tests write half a million small files.
 PYTEST = scratch=$$(sh tests/scratch.sh) && trap 'rm -rf "$$scratch"' EXIT INT TERM && TMPDIR=$$scratch .venv/bin/pytest
+# Neighbours share servers, so a worker keeps them until another has nothing left.
+WORKERS = -n 3 --dist worksteal
 export UV_NO_PROGRESS = 1
 export PYTHONDONTWRITEBYTECODE = 1
 
@@ -20,7 +22,7 @@ demo: $(DEMO) ## Make a connector, start it, and call it as clients of both kind
 	@.venv/demo/bin/python -m tests.programs.demo
 
 test: $(ENV) $(PEERS) lint ## Every check of the template and of what it renders but those of the eight below, in under ten minutes.
-	$(PYTEST) -q -n 3 -m "not peers and not targets and not pipelines and not updates and not image \
+	$(PYTEST) -q $(WORKERS) -m "not peers and not targets and not pipelines and not updates and not image \
 	  and not browser and not documents and not databases"
 
 peers: $(ENV) $(PEERS) ## Connectors at work: their tests, documents and logins; clients, identity providers, suites of others, Prometheus.
@@ -30,16 +32,16 @@ peers: $(ENV) $(PEERS) ## Connectors at work: their tests, documents and logins;
 	  ln -sf /dev/null /etc/systemd/system/prometheus.service; apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends glewlwyd prometheus jq || true; \
 	fi # as services, masked here, both would listen everywhere, one with a password that everyone knows
-	$(PYTEST) -q -rs -n 3 -m peers
+	$(PYTEST) -q -rs $(WORKERS) -m peers
 
 targets: $(ENV) ## The files of every target with every mode and source, each by the strictest check that works offline.
-	$(PYTEST) -q -n 3 -m targets
+	$(PYTEST) -q $(WORKERS) -m targets
 
 pipelines: $(ENV) $(PEERS) ## The rendered pipelines, run after a first push, and the lock files on every Python.
-	$(PYTEST) -q -n 3 -m pipelines
+	$(PYTEST) -q $(WORKERS) -m pipelines
 
 updates: $(ENV) ## Connectors of each release, with the edits that owners make, updated to the working tree.
-	$(PYTEST) -q -n 3 -m updates
+	$(PYTEST) -q $(WORKERS) -m updates
 
 image: $(ENV) $(PEERS) ## The image, built and run by a Docker daemon of its own; skipped with the reason where none can start.
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \

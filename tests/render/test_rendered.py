@@ -44,11 +44,7 @@ def slow(answers: rendering.Answers, check: str) -> bool:
 # Those whose tests `tests/docs/test_docs.py` runs, by the command of the connector's README.
 OF_README = ("api-key", "rest-api")
 # No file depends on such a source and on the auth mode: its types are checked and its tests run in these modes.
-INDEPENDENT = {
-    "blank": {"none", "oauth"},
-    "database": {"none", "oauth-proxy"},
-    "openapi": {"none", "oauth-proxy"},
-}
+INDEPENDENT = {"blank": {"none", "oauth"}, "database": {"none"}, "openapi": {"oauth-proxy"}}
 
 
 def told(answers: rendering.Answers, check: str) -> bool:
