@@ -3,7 +3,7 @@
 import itertools
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -231,14 +231,15 @@ def changes(target: str) -> Iterator[tuple[Answers, Answers]]:
     """
     modes, sources = rendering.choices("auth_mode"), rendering.choices("source")
     way = 1 if rendering.choices("hosting").index(target) % 2 else -1
-    for two, source in zip(itertools.combinations(modes, 2), itertools.cycle(sources)):
-        one, other = two[::way]
+
+    def each_two(values: Sequence[str]) -> list[tuple[str, ...]]:
+        return [two[::way] for two in itertools.combinations(values, 2)]
+
+    for (one, other), source in zip(each_two(modes), itertools.cycle(sources)):
         yield on(target, one, source), on(target, other, source)
-    for two, mode in zip(itertools.combinations(sources, 2), itertools.cycle(modes)):
-        one, other = two[::way]
+    for (one, other), mode in zip(each_two(sources), itertools.cycle(modes)):
         yield on(target, mode, one), on(target, mode, other)
-    for two in itertools.combinations(rendering.choices("ci"), 2):
-        one, other = two[::way]
+    for one, other in each_two(rendering.choices("ci")):
         yield on(target, "api-key", "blank", one), on(target, "api-key", "blank", other)
 
 
